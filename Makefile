@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` runs the main job, `make test` passes the tests; both install what they need. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help venv bpf dist demo test lint unit sanity node clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
+
+venv: ## Make .venv with the library, the command varmor and the development tools
+	@bash scripts/venv.sh
+
+bpf: ## Compile the BPF programs
+	@bash scripts/bpf.sh
+
+dist: venv bpf ## Build the wheel, the Debian package and the offline repository for nodes
+	@$(PY) -m scripts.dist
+
+demo: venv ## Run the main job: a node, site.yml, five attacks with and without the policy
+	@$(PY) -m scripts.demo
+
+test: venv ## Run every test tier that this machine supports
+	@$(PY) -m scripts.test
+
+lint: venv ## Linters, types and layers only
+	@$(PY) -m scripts.test lint
+
+unit: venv ## Unit tests only
+	@$(PY) -m scripts.test unit
+
+sanity: venv ## ansible-test sanity only
+	@$(PY) -m scripts.test sanity
+
+node: venv ## A shell on a throw-away test node
+	@$(PY) -m tests.nodes shell
+
+clean: ## Remove what the build made (not the cache of node images)
+	@rm -rf .venv build dist .cache .mypy_cache .ruff_cache .pytest_cache

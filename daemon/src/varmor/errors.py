@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exception base of the package.
+
+Everything that varmor raises on purpose derives from :class:`VarmorError`. Entry points (the command, the daemon,
+the socket API) turn it
+into an exit code, a condition or a reply in one place; nothing else catches it to continue in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class VarmorError(Exception):
+    """An expected failure, with a message for the person who can mend it."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a manifest. ``line`` and ``column`` count from 1; 0 means unknown."""
+
+    source: str = ""
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.source
+        return f"{self.source}:{self.line}:{self.column}"
+
+
+class PolicyError(VarmorError):
+    """A manifest that cannot be accepted.
+
+    ``where`` is the place in the manifest, ``subject`` the object (``VarmorPolicy default/web``), ``field`` the
+    path of the field
+    (``spec.policy.mode``), ``problem`` says what was found, what was expected and what to do.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problem: str, *, where: Location | None = None, subject: str = "", field: str = "") -> None:
+        self.problem = problem
+        self.where = where or Location()
+        self.subject = subject
+        self.field = field
+        parts = [part for part in (str(self.where), subject, field) if part]
+        super().__init__(": ".join([*parts, problem]))

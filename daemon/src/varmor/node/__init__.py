@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node daemon: store, reconcile, violations, socket API."""

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a kernel loads, as values: the result of compiling one policy for one node."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+from varmor.policy.types import Enforcer, Mode, PolicyKey
+
+
+class Access(enum.IntFlag):
+    """Permissions of a path rule in the BPF tables (values shared with daemon/bpf/varmor.h)."""
+
+    READ = 1
+    WRITE = 2
+    APPEND = 4
+    EXEC = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PathRule:
+    """A path glob with the accesses it speaks about.
+
+    ``deny`` refuses the access, ``audit`` records it; a rule with ``audit`` alone lets it pass and records it.
+    ``origin`` names the built-in or
+    custom rule, for events and explanations. Globs: ``?`` one character but ``/``; ``*`` a run without ``/``;
+    ``**`` any run; ``{a,b}``; ``[a-z]``,
+    ``[^a]``; backslash quotes.
+    """
+
+    pattern: str
+    access: Access
+    deny: bool
+    audit: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class EgressRule:
+    """Connections to a network. ``network`` None means any address; ``ports`` empty means any port, else
+    inclusive ranges."""
+
+    network: IPv4Network | IPv6Network | None
+    ports: tuple[tuple[int, int], ...]
+    deny: bool
+    audit: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountRule:
+    """A mount that is denied or recorded.
+
+    ``source`` is a path glob, ``fstype`` a name or ``*``; the rule applies when ``flags & MS_* `` or ``reverse
+    & ~MS_*`` has any bit (values of mount(2)).
+    """
+
+    source: str
+    fstype: str
+    flags: int
+    reverse: int
+    deny: bool
+    audit: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityRule:
+    """Capabilities (bit N = capability number N of linux/capability.h)."""
+
+    mask: int
+    deny: bool
+    audit: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRule:
+    """An operation without an argument that is denied or recorded as a whole: ``userns_create``."""
+
+    operation: str
+    deny: bool
+    audit: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class BpfProfile:
+    """The rules of the BPF enforcer for one profile, before they become tables."""
+
+    paths: tuple[PathRule, ...] = ()
+    egress: tuple[EgressRule, ...] = ()
+    mounts: tuple[MountRule, ...] = ()
+    capabilities: tuple[CapabilityRule, ...] = ()
+    switches: tuple[SwitchRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoEffect:
+    """Something legal in a policy that does nothing where it is compiled: which field, and why."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What compiling needs to know about a node.
+
+    ``apparmor_parser`` is the version of apparmor_parser (``(3, 0)``), ``apparmor_abi`` the ABI files it has,
+    ``disk_devices`` the names in
+    /proc/partitions, ``enforcers`` those that the node's kernel can serve.
+    """
+
+    apparmor_parser: tuple[int, int] = (3, 0)
+    apparmor_abi: tuple[str, ...] = ("3.0",)
+    disk_devices: tuple[str, ...] = ()
+    enforcers: Enforcer = Enforcer.APPARMOR | Enforcer.BPF | Enforcer.SECCOMP
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSettings:
+    """Lines of a systemd drop-in that carry the profile for a unit: directive and value, in order."""
+
+    directives: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A compiled policy.
+
+    ``apparmor`` is the text of one AppArmor profile (None when not asked for), ``seccomp`` an OCI
+    ``LinuxSeccomp`` object, ``bpf`` the rules for the
+    BPF enforcer, ``unit`` what a systemd drop-in says. ``observe`` tells that violations are let pass
+    (``allowViolations``).
+    """
+
+    name: str
+    policy: PolicyKey
+    mode: Mode
+    enforcers: Enforcer
+    apparmor: str | None = None
+    seccomp: dict[str, Any] | None = None
+    bpf: BpfProfile | None = None
+    unit: UnitSettings = UnitSettings()
+    observe: bool = False
+    no_effect: tuple[NoEffect, ...] = field(default=(), compare=False)
+
+    def content(self) -> dict[str, Any]:
+        """All that the kernel would load, as plain JSON values in a stable order."""
+        bpf = None if self.bpf is None else json.loads(json.dumps(asdict(self.bpf), default=str))
+        return {
+            "name": self.name,
+            "mode": self.mode.value,
+            "enforcers": list(self.enforcers.names()),
+            "apparmor": self.apparmor,
+            "seccomp": self.seccomp,
+            "bpf": bpf,
+            "unit": [list(pair) for pair in self.unit.directives],
+            "observe": self.observe,
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over :meth:`content`, hexadecimal: equal digests load equal profiles."""
+        text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()

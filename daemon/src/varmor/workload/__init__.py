@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers and systemd units: discover, identify, arm."""
