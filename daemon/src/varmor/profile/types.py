@@ -43,7 +43,8 @@ class PathRule:
 @dataclass(frozen=True, slots=True)
 class EgressRule:
     """Connections to a network. ``network`` None means any address; ``ports`` empty means any port, else
-    inclusive ranges."""
+    inclusive ranges.
+    """
 
     network: IPv4Network | IPv6Network | None
     ports: tuple[tuple[int, int], ...]

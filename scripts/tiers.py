@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The test tiers: what each one runs and what it needs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".venv" / "bin"
+PYTHON = str(BIN / "python")
+
+Command = tuple[str, ...]
+
+
+def _always() -> str:
+    return ""
+
+
+def _virtual_machines() -> str:
+    """Why test nodes cannot run here; empty when they can. Their programs are installed by `tests.nodes setup`."""
+    if platform.machine() != "x86_64":
+        return f"test nodes are x86_64, this machine is {platform.machine()}"
+    if os.geteuid() != 0:
+        return "test nodes need root"
+    if not Path("/etc/debian_version").exists():
+        return "test nodes are built from Debian packages on a Debian machine"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A group of tests. ``unavailable`` gives the reason why this machine cannot run it, or an empty string."""
+
+    name: str
+    summary: str
+    commands: tuple[Command, ...]
+    unavailable: Callable[[], str] = _always
+
+
+def environment() -> dict[str, str]:
+    """The environment of every test command: the checkout as a collection, no colour codes in logs."""
+    collections = str(ROOT / ".cache")
+    return {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ.get('PATH', '')}",
+        "ANSIBLE_COLLECTIONS_PATH": collections,
+        "ANSIBLE_INJECT_FACT_VARS": "false",
+        "ANSIBLE_NOCOLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PY_COLORS": "0",
+    }
+
+
+def _tool(name: str, *arguments: str) -> Command:
+    return (str(BIN / name), *arguments)
+
+
+ALL: tuple[Tier, ...] = (
+    Tier(
+        "lint",
+        "style, types, layers",
+        (
+            ("bash", "scripts/bpf.sh"),
+            _tool("ruff", "check", "."),
+            _tool("ruff", "format", "--check", "."),
+            _tool("mypy", "daemon/src", "scripts", "tests"),
+            _tool("lint-imports"),
+        ),
+    ),
+    Tier("unit", "pure code, no root, no network", (_tool("pytest", "-q", "tests/unit"),)),
+    Tier("sanity", "ansible-lint, antsibull, ansible-test sanity", ((PYTHON, "-m", "scripts.sanity"),)),
+    Tier(
+        "kernel",
+        "components on a stock kernel with AppArmor and BPF-LSM",
+        (
+            (PYTHON, "-m", "tests.nodes", "setup"),
+            (PYTHON, "-m", "tests.nodes", "guest", "--timeout", "1500", "--", *_tool("pytest", "-q", "tests/kernel")),
+        ),
+        _virtual_machines,
+    ),
+    Tier(
+        "nodes",
+        "the daemon, the role and the modules on whole nodes",
+        (
+            (PYTHON, "-m", "tests.nodes", "setup"),
+            (PYTHON, "-m", "scripts.dist"),
+            _tool("pytest", "-q", "tests/integration"),
+        ),
+        _virtual_machines,
+    ),
+    Tier(
+        "molecule",
+        "the role by molecule: check, converge, idempotence, verify",
+        (_tool("molecule", "test"),),
+        _virtual_machines,
+    ),
+)
