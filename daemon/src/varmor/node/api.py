@@ -88,7 +88,7 @@ class ApiServer:
             return _failure("state", str(error))
         except TimeoutError as error:
             return _failure("timeout", str(error) or "the operation took too long")
-        except Exception as error:  # noqa: BLE001  the one place where a fault of ours becomes a reply instead of a lost connection
+        except Exception as error:  # noqa: BLE001  a fault of ours becomes a reply, here only
             _LOG.exception("operation %s failed", operation)
             return _failure("internal", f"{type(error).__name__}: {error} (a fault in varmord; see its journal)")
 

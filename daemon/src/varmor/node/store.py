@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from varmor.errors import VarmorError
 from varmor.policy.types import PolicyKey, PolicyKind
@@ -36,7 +37,8 @@ _SCHEMA = """
 CREATE TABLE revision (
   kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
   number INTEGER NOT NULL, digest TEXT NOT NULL, state TEXT NOT NULL,
-  profile TEXT NOT NULL, source TEXT NOT NULL, message TEXT NOT NULL DEFAULT '', created REAL NOT NULL,
+  profile TEXT NOT NULL, manifest TEXT NOT NULL, source TEXT NOT NULL,
+  message TEXT NOT NULL DEFAULT '', created REAL NOT NULL,
   PRIMARY KEY (kind, namespace, name, number)
 );
 CREATE UNIQUE INDEX one_active ON revision (kind, namespace, name) WHERE state = 'active';
@@ -64,14 +66,16 @@ class RevisionState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A compiled profile with its number (counting from 1 per policy) and digest. ``source`` names the
-    manifest's file.
+    """A compiled profile with its number (counting from 1 per policy) and digest.
+
+    ``manifest`` is the object it was compiled from, ``source`` the name of that object's file.
     """
 
     number: int
     digest: str
     state: RevisionState
     profile: Profile
+    manifest: dict[str, Any]
     source: str
     message: str
 
@@ -82,7 +86,7 @@ class Tenant:
 
     ``number`` stands for it in kernel tables. ``seccomp`` is the digest of the filter it was started with,
     empty when it has none of ours.
-    ``ended`` is None while it runs, then seconds since the epoch.
+    ``started`` and ``ended`` are seconds since the epoch, ``ended`` None while it runs.
     """
 
     number: int
@@ -92,6 +96,7 @@ class Tenant:
     mount_namespace: int
     pid: int
     seccomp: str
+    started: float
     ended: float | None
 
 
@@ -134,7 +139,7 @@ class Store:
 
     # Revisions
 
-    def stage(self, profile: Profile, source: str) -> Revision:
+    def stage(self, profile: Profile, manifest: dict[str, Any], source: str) -> Revision:
         """Write a new revision down; what was staged before and never became active is marked failed."""
         key = profile.policy
         with self._transaction():
@@ -147,11 +152,19 @@ class Store:
                 "SELECT coalesce(max(number), 0) FROM revision WHERE kind=? AND namespace=? AND name=?", _key(key)
             ).fetchone()
             self._db.execute(
-                "INSERT INTO revision (kind, namespace, name, number, digest, state, profile, source, created)"
-                " VALUES (?,?,?,?,?,?,?,?,?)",
-                (*_key(key), last + 1, profile.digest, "staged", codec.encode(profile), source, time.time()),
+                "INSERT INTO revision"
+                " (kind, namespace, name, number, digest, state, profile, manifest, source, created) VALUES (?,?,?,?,?,'staged',?,?,?,?)",
+                (
+                    *_key(key),
+                    last + 1,
+                    profile.digest,
+                    codec.encode(profile),
+                    json.dumps(manifest),
+                    source,
+                    time.time(),
+                ),
             )
-        return Revision(last + 1, profile.digest, RevisionState.STAGED, profile, source, "")
+        return Revision(last + 1, profile.digest, RevisionState.STAGED, profile, manifest, source, "")
 
     def activate(self, revision: Revision) -> None:
         """Make a staged revision the active one, and forget the oldest ones."""
@@ -201,7 +214,10 @@ class Store:
             except codec.CodecError as error:
                 _LOG.warning("revision %s of %s %s is ignored: %s", row["number"], row["kind"], row["name"], error)
                 continue
-            found.append(Revision(row["number"], row["digest"], state, profile, row["source"], row["message"]))
+            manifest = json.loads(row["manifest"])
+            found.append(
+                Revision(row["number"], row["digest"], state, profile, manifest, row["source"], row["message"])
+            )
         return found
 
     # Tenants
@@ -265,6 +281,7 @@ def _tenant(row: sqlite3.Row) -> Tenant:
         row["mount_namespace"],
         row["pid"],
         row["seccomp"],
+        row["started"],
         row["ended"],
     )
 
