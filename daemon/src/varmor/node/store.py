@@ -153,7 +153,8 @@ class Store:
             ).fetchone()
             self._db.execute(
                 "INSERT INTO revision"
-                " (kind, namespace, name, number, digest, state, profile, manifest, source, created) VALUES (?,?,?,?,?,'staged',?,?,?,?)",
+                " (kind, namespace, name, number, digest, state, profile, manifest, source, created)"
+                " VALUES (?,?,?,?,?,'staged',?,?,?,?)",
                 (
                     *_key(key),
                     last + 1,

@@ -39,7 +39,7 @@ class Binder(Protocol):
         """Fill a slot."""
 
     def bind_cgroup(self, cgroup_id: int, slot_name: str, workload: int, *, entrypoint: bool) -> None:
-        """Bind what execs in a cgroup. ``entrypoint``: the first exec is the container's own start, and is not judged."""
+        """Bind what execs in a cgroup. ``entrypoint``: the first exec is the container's start and not judged."""
 
     def unbind_cgroup(self, cgroup_id: int) -> None:
         """Forget a cgroup."""
