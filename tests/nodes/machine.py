@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU: the parts of a command line that the nodes and the light guest share, and the running process."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.nodes.commands import run
+from tests.nodes.errors import NodeError, NodeTimeoutError
+
+PROGRAM = "qemu-system-x86_64"
+# The fastest of the models tried under TCG; rdrand fills the kernel's entropy pool at once.
+CPU = "Nehalem,+rdrand"
+
+
+@functools.cache
+def version() -> str:
+    """The version line of QEMU: a snapshot is valid for one version only."""
+    return run([PROGRAM, "--version"]).splitlines()[0]
+
+
+def quoted(value: object) -> str:
+    """A value inside an option of QEMU: a comma is doubled."""
+    return str(value).replace(",", ",,")
+
+
+def is_running(pid: int, mark: str) -> bool:
+    """Whether ``pid`` is a QEMU that has ``mark`` on its command line (a pid may have been given to another)."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        state = re.search(r"^State:\s+(\w)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    if state is None or state[1] in "ZX":
+        return False
+    return words[0].decode().endswith(PROGRAM) and mark.encode() in words
+
+
+def stop(pid: int, mark: str, *, timeout: float = 10) -> None:
+    """End the QEMU ``pid`` by SIGKILL and wait until it is gone; does nothing when that QEMU is not there."""
+    deadline = time.monotonic() + timeout
+    while is_running(pid, mark):
+        os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise NodeTimeoutError(f"qemu process {pid} ({mark}) is still there {timeout:.0f} s after SIGKILL")
+        _reap(pid)
+        time.sleep(0.01)
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def start(argv: Sequence[str], log: Path, *, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start QEMU in a session of its own, its messages in ``log``. Raises `NodeError` when it is not installed."""
+    with log.open("wb") as stream:
+        try:
+            return subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=list(pass_fds),
+            )
+        except FileNotFoundError as fault:
+            raise NodeError(f"{argv[0]} is not installed; run `python -m tests.nodes setup`") from fault
+
+
+def tail(path: Path, lines: int = 30) -> str:
+    """The last lines of a serial console's log, printable."""
+    try:
+        text = path.read_bytes()[-16384:].decode(errors="replace")
+    except FileNotFoundError:
+        return f"({path} is not there)"
+    clean = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
+    return "\n".join(clean.splitlines()[-lines:])
