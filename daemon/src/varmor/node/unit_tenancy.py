@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """systemd units and their profiles.
 
-A unit gets AppArmor and seccomp by a drop-in, at its next start, and BPF by its cgroup: at once when it runs, and at every start before its first
-process, because the kernel side itself recognises the cgroup that systemd makes.
+A unit gets AppArmor and seccomp by a drop-in, at its next start, and BPF by its cgroup: at once when it runs, and at
+every start before its first process, because the kernel side itself recognises the cgroup that systemd makes.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _wanted(states: Iterable[PolicyState]) -> dict[str, Profile]:
 
 
 def _settings(profile: Profile, serving: Enforcer) -> UnitSettings:
-    """The directives of the enforcers that this node has: AppArmorProfile= of an absent AppArmor would stop the unit."""
+    """The directives that this node can serve: AppArmorProfile= without AppArmor would keep the unit from starting."""
     if Enforcer.APPARMOR in serving:
         return profile.unit
     return UnitSettings(tuple(pair for pair in profile.unit.directives if pair[0] != "AppArmorProfile"))
