@@ -9,10 +9,11 @@ equal policies whatever their layout.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from varmor.errors import Location
+from varmor.errors import Location, PolicyError
 
 API_VERSION = "crd.varmor.org/v1beta1"
 
@@ -119,7 +120,6 @@ class AppArmorRawRule:
 
     rules: str
     targets: tuple[str, ...] = ()
-    where: Location = field(default=Location(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,6 @@ class BpfPathRule:
     qualifiers: tuple[str, ...]
     pattern: str
     permissions: tuple[str, ...]
-    where: Location = field(default=Location(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,6 @@ class Destination:
     ip: str = ""
     cidr: str = ""
     ports: tuple[Port, ...] = ()
-    where: Location = field(default=Location(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +176,6 @@ class SyscallRule:
     action: str
     errno_ret: int | None = None
     args: tuple[SyscallArg, ...] = ()
-    where: Location = field(default=Location(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +210,8 @@ class PolicyKey:
 class Policy:
     """A ``VarmorPolicy`` or ``VarmorClusterPolicy``.
 
-    ``manifest`` is the object as written (plain JSON values), kept for display and storage; it takes no part in
-    comparisons.
+    ``manifest`` is the object as written (plain JSON values), kept for display and storage; ``positions`` says
+    where each field stands in the source. Neither takes part in comparisons.
     """
 
     key: PolicyKey
@@ -225,3 +222,16 @@ class Policy:
     update_existing_workloads: bool = False
     manifest: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
     where: Location = field(default=Location(), compare=False)
+    positions: Mapping[str, Location] = field(default_factory=dict, compare=False, hash=False, repr=False)
+
+    def locate(self, path: str) -> Location:
+        """Where the field ``path`` stands (``spec.policy.enforcer``), or the nearest field around it."""
+        while path:
+            if path in self.positions:
+                return self.positions[path]
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.where
+
+    def error(self, path: str, problem: str) -> PolicyError:
+        """An error about the field ``path`` of this policy, ready to be raised."""
+        return PolicyError(problem, where=self.locate(path), subject=str(self.key), field=path)
