@@ -14,7 +14,7 @@ from varmor.errors import PolicyError, VarmorError
 from varmor.node.enforcement import Enforcement
 from varmor.node.policy_directory import Listing, PolicyDirectory
 from varmor.node.policy_state import PolicyState
-from varmor.node.store import Revision, Store
+from varmor.node.store import Revision, RevisionState, Store
 from varmor.policy.parse import parse_object
 from varmor.policy.types import Policy, PolicyKey
 from varmor.profile.compile import compile_policy
@@ -134,6 +134,11 @@ class PolicyReconciler:
         revisions = self._store.revisions(key)
         return revisions[-1] if revisions and revisions[-1].digest == profile.digest else None
 
+    def _interrupted(self, key: PolicyKey) -> Revision | None:
+        """A revision that a killed daemon was switching to: any enforcer may have it, whatever the files say."""
+        staged = [revision for revision in self._store.revisions(key) if revision.state is RevisionState.STAGED]
+        return staged[-1] if staged else None
+
     def _keep(self, key: PolicyKey, revision: Revision, error: str) -> PolicyState:
         state = PolicyState(key, _policy_in_force(revision), revision.source, revision)
         state.say("Accepted", False, "Invalid", error)
@@ -145,10 +150,13 @@ class PolicyReconciler:
             state.say("Active", False, "NeverActive", "no revision of this policy has been in force")
             return state
         profile = state.active.profile
+        interrupted = self._interrupted(state.key)
         try:
-            if not self._enforcement.holds(profile):
+            if interrupted is not None or not self._enforcement.holds(profile):
                 _LOG.info("%s: revision %d is loaded again", state.key, state.active.number)
-                self._enforcement.switch(profile, None)
+                self._enforcement.switch(profile, interrupted.profile if interrupted else None)
+            if interrupted is not None:
+                self._store.fail(interrupted, "the daemon was killed while it switched; the manifest has changed since")
         except VarmorError as error:
             state.say("Active", False, "LoadFailed", str(error))
             return state

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from varmor.errors import PolicyError
-from varmor.node import atomic_file
+from varmor import atomic_file
 from varmor.policy.parse import parse_policies
 from varmor.policy.types import Policy, PolicyKey
 
