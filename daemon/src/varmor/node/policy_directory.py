@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from varmor.errors import PolicyError
 from varmor import atomic_file
+from varmor.errors import PolicyError
 from varmor.policy.parse import parse_policies
 from varmor.policy.types import Policy, PolicyKey
 
