@@ -35,7 +35,7 @@ class Binder(Protocol):
     def state(self) -> dict[str, str]:
         """Slots by profile name, with the digest that each holds."""
 
-    def apply(self, slot_name: str, revision_digest: str, profile: BpfProfile, observe: bool) -> None:
+    def apply(self, slot_name: str, revision_digest: str, profile: BpfProfile, *, observe: bool) -> None:
         """Fill a slot."""
 
     def bind_cgroup(self, cgroup_id: int, slot_name: str, workload: int, *, entrypoint: bool) -> None:
