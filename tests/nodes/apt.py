@@ -128,12 +128,17 @@ class PackageSource:
         answer.write_text(json.dumps(found, indent=1, sort_keys=True))
         return found
 
-    def depends(self, package: str) -> list[str]:
-        """The names in a package's own Depends field."""
+    def dependencies(self, packages: Sequence[str]) -> dict[str, list[str]]:
+        """Each package's own Depends and Pre-Depends: the names, first and other alternatives alike."""
         self._refresh()
-        text = self._apt("apt-cache", "show", "--no-all-versions", package)
-        match = re.search(r"^Depends: (.*)$", text, re.MULTILINE)
-        return [re.split(r"[ (|]", item.strip())[0] for item in match[1].split(",")] if match else []
+        found: dict[str, list[str]] = {}
+        text = self._apt("apt-cache", "show", "--no-all-versions", *packages)
+        for stanza in text.split("\n\n"):
+            name = re.search(r"^Package: (\S+)$", stanza, re.MULTILINE)
+            fields = re.findall(r"^(?:Pre-)?Depends: (.*)$", stanza, re.MULTILINE)
+            if name:
+                found[name[1]] = [re.split(r"[ (:]", item.strip())[0] for item in re.split(r"[,|]", ",".join(fields))]
+        return found
 
     def version(self, package: str) -> str:
         """The version that would be installed; `NodeError` when the suite has no such package."""

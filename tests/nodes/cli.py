@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +14,10 @@ from pathlib import Path
 from tests.nodes import host
 from tests.nodes.errors import NodeError, NodeTimeoutError
 from tests.nodes.guest import GuestOptions, run_guest
+from tests.nodes.image import node_image
+from tests.nodes.node import Node
+from tests.nodes.nodeset import NodeSet, inventory, nodes_in, start_nodes, state_root, stop_nodes, sweep
+from tests.nodes.progress import say
 
 
 def _guest(arguments: argparse.Namespace) -> int:
@@ -36,6 +43,59 @@ def _guest(arguments: argparse.Namespace) -> int:
     return result.returncode
 
 
+def _image(arguments: argparse.Namespace) -> int:
+    print(node_image(arguments.suite).folder)
+    return 0
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    start_nodes(arguments.names, state_root(), suite=arguments.suite, cmdline=arguments.cmdline)
+    return 0
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    sweep()
+    nodes = [_named(name) for name in arguments.names] if arguments.names else nodes_in(state_root())
+    stop_nodes(nodes)
+    for node in nodes:
+        say(f"node {node.name}: gone")
+    return 0
+
+
+def _list(_arguments: argparse.Namespace) -> int:
+    for node in nodes_in(state_root()):
+        state = "running" if node.is_running() else "off"
+        print(f"{node.name}\t{state}\t{node.suite}\tport {node.port}\t{node.serial_log}")
+    return 0
+
+
+def _inventory(_arguments: argparse.Namespace) -> int:
+    print(inventory([node for node in nodes_in(state_root()) if node.is_running()]), end="")
+    return 0
+
+
+def _ssh(arguments: argparse.Namespace) -> int:
+    return _attached(_named(arguments.name), arguments.command)
+
+
+def _shell(arguments: argparse.Namespace) -> int:
+    if arguments.name:
+        return _attached(_named(arguments.name), [])
+    with NodeSet(["shell"], suite=arguments.suite, cmdline=arguments.cmdline) as nodes:
+        say("a throw-away node; it is removed when the shell ends")
+        return _attached(nodes["shell"], [])
+
+
+def _named(name: str) -> Node:
+    return Node.load(state_root() / name)
+
+
+def _attached(node: Node, command: list[str]) -> int:
+    """Run ssh with the caller's own terminal; returns the command's status."""
+    words = [shlex.join(command)] if len(command) > 1 else command
+    return subprocess.run(node.ssh_argv(*words), check=False).returncode
+
+
 def _setup(_arguments: argparse.Namespace) -> int:
     host.setup()
     return 0
@@ -47,6 +107,12 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(required=True, metavar="VERB")
     verb = verbs.add_parser("setup", help="install the Debian packages that test nodes need")
     verb.set_defaults(run=_setup)
+    verb = verbs.add_parser(
+        "image", help="build the node image, or check that the cached one is right; prints its folder"
+    )
+    verb.add_argument("--suite", default="bookworm", help="bookworm or trixie")
+    verb.set_defaults(run=_image)
+    _add_node_verbs(verbs)
     verb = verbs.add_parser("guest", help="run one command on a stock kernel over the machine's own root")
     verb.add_argument("--kernel", default="bookworm", metavar="SUITE", help="bookworm, trixie or trixie-backports")
     verb.add_argument("--icount", action="store_true", help="the guest's clock counts instructions, one processor")
@@ -60,9 +126,50 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_node_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verb = verbs.add_parser("up", help="start nodes; those that run already are left alone")
+    verb.add_argument("names", nargs="+", metavar="NAME")
+    _add_kind(verb)
+    verb.set_defaults(run=_up)
+    verb = verbs.add_parser("down", help="stop and remove nodes, all without a name")
+    verb.add_argument("names", nargs="*", metavar="NAME")
+    _add_state(verb)
+    verb.set_defaults(run=_down)
+    for name, run, words in (
+        ("list", _list, "name, state, suite, port and console log of every node"),
+        ("inventory", _inventory, "print an Ansible inventory of the running nodes"),
+    ):
+        verb = verbs.add_parser(name, help=words)
+        _add_state(verb)
+        verb.set_defaults(run=run)
+    verb = verbs.add_parser("ssh", help="run a command on a node as root; one word goes to the node's shell as it is")
+    verb.add_argument("name", metavar="NAME")
+    verb.add_argument("command", nargs="+", metavar="CMD")
+    _add_state(verb)
+    verb.set_defaults(run=_ssh)
+    verb = verbs.add_parser("shell", help="a shell on a node; without a name on a throw-away one")
+    verb.add_argument("name", nargs="?", metavar="NAME")
+    _add_kind(verb)
+    verb.set_defaults(run=_shell)
+
+
+def _add_kind(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--suite", default="bookworm", help="bookworm or trixie")
+    verb.add_argument("--cmdline", default="", help="more of the kernel's command line; the node is booted then")
+    _add_state(verb)
+
+
+def _add_state(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--state", metavar="DIR", help="the folder of the nodes (default $VARMOR_NODES or /run/varmor-nodes)"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status (124 for a timeout)."""
     arguments = parser().parse_args(argv)
+    if getattr(arguments, "state", None):
+        os.environ["VARMOR_NODES"] = arguments.state
     try:
         status: int = arguments.run(arguments)
     except NodeTimeoutError as fault:

@@ -11,6 +11,11 @@ from pathlib import Path
 from tests.nodes.errors import CommandError, NodeError, NodeTimeoutError
 
 
+def search_path() -> str:
+    """The search path with the administrator's folders, which a user's shell may lack."""
+    return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -33,7 +38,7 @@ def run(
             capture_output=True,
             timeout=timeout,
             cwd=cwd,
-            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            env={**os.environ, "LC_ALL": "C.UTF-8", "PATH": search_path(), **(env or {})},
             check=False,
         )
     except FileNotFoundError as fault:

@@ -8,7 +8,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from tests.nodes.commands import run
+from tests.nodes.commands import run, search_path
 from tests.nodes.progress import say
 
 # A program that shows that the package is there, and the package.
@@ -23,12 +23,11 @@ PROGRAMS = {
     "ssh-keygen": "openssh-client",
     "xz": "xz-utils",
 }
-_ADMIN_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
 def missing_packages() -> list[str]:
     """The Debian packages that `setup` would install."""
-    missing = {package for name, package in PROGRAMS.items() if shutil.which(name, path=_ADMIN_PATH) is None}
+    missing = {package for name, package in PROGRAMS.items() if shutil.which(name, path=search_path()) is None}
     if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
         missing.add("debian-archive-keyring")
     return sorted(missing)

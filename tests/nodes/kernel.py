@@ -52,9 +52,10 @@ def kernel(suite: str, flavour: str = FULL) -> Kernel:
     """The newest stock kernel of ``suite``, from the cache or from its package."""
     source = PackageSource(suite)
     meta = f"linux-image-{flavour}"
-    names = [name for name in source.depends(meta) if re.fullmatch(r"linux-image-\d\S+", name)]
+    needed = source.dependencies([meta]).get(meta, [])
+    names = [name for name in needed if re.fullmatch(r"linux-image-\d\S+", name)]
     if not names:
-        raise NodeError(f"{suite}: {meta} depends on no linux-image-<release>; found {source.depends(meta)}")
+        raise NodeError(f"{suite}: {meta} depends on no linux-image-<release>; found {needed}")
     package, version = names[0], source.version(names[0])
     release = package.removeprefix("linux-image-")
     parts = {"package": package, "version": version, "scripts": sources_digest("kernel.py")}
