@@ -46,7 +46,8 @@ class NodeProbe:
     def operating_system(self) -> dict[str, str]:
         """The keys C(id), C(version) and C(codename) of /etc/os-release; empty when it does not say."""
         text = self._read("etc/os-release")
-        values = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in text.splitlines())}
+        pairs = [line.split("=", 1) for line in text.splitlines() if "=" in line]
+        values = {key: value.strip("\"'") for key, value in pairs}
         return {
             "id": values.get("ID", ""),
             "version": values.get("VERSION_ID", ""),
