@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from varmor.errors import VarmorError
-from varmor.node.tenancy import RunningContainer
 from varmor.policy.workload import Workload, WorkloadKind
 from varmor.profile.types import BpfProfile, UnitSettings
+from varmor.workload.runtime import RunningContainer
 
 
 class MemoryBinder:

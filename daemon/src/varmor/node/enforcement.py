@@ -61,7 +61,7 @@ class Enforcement:
 
     def __init__(self, enforcers: list[ProfileEnforcer], step: Callable[[str], None] = lambda _name: None) -> None:
         self._enforcers = enforcers
-        self._step = step
+        self.step = step
         self._support = {enforcer.name: enforcer.supported() for enforcer in enforcers}
 
     def support(self) -> dict[str, Support]:
@@ -110,7 +110,7 @@ class Enforcement:
         """
         done: list[ProfileEnforcer] = []
         for enforcer in self._serving(profile):
-            self._step(f"apply {enforcer.name}")
+            self.step(f"apply {enforcer.name}")
             done.append(enforcer)
             try:
                 enforcer.apply(profile)
@@ -119,12 +119,12 @@ class Enforcement:
                 raise EnforcementError(f"{enforcer.name}: {error}") from error
         for enforcer in self._enforcers:
             if previous is not None and enforcer.member in previous.enforcers & ~profile.enforcers:
-                self._step(f"drop {enforcer.name}")
+                self.step(f"drop {enforcer.name}")
                 enforcer.remove(profile.name)
 
     def _undo(self, enforcers: list[ProfileEnforcer], name: str, previous: Profile | None) -> None:
         for enforcer in reversed(enforcers):
-            self._step(f"undo {enforcer.name}")
+            self.step(f"undo {enforcer.name}")
             try:
                 if previous is not None and enforcer.member in previous.enforcers:
                     enforcer.apply(previous)
@@ -139,7 +139,7 @@ class Enforcement:
         """Take a profile out of every enforcer."""
         for enforcer in self._enforcers:
             if self._support[enforcer.name].ok:
-                self._step(f"remove {enforcer.name}")
+                self.step(f"remove {enforcer.name}")
                 enforcer.remove(name)
 
     def loaded(self) -> set[str]:

@@ -114,6 +114,7 @@ class PolicyReconciler:
 
     def _switch(self, state: PolicyState, policy: Policy, profile: Profile) -> None:
         before = self._last_failure(state.key, profile)
+        self._enforcement.step("stage")
         revision = before or self._store.stage(profile, policy.manifest, state.source)
         previous = state.active
         try:
@@ -123,6 +124,7 @@ class PolicyReconciler:
             state.say("Active", False, "LoadFailed", f"{error}{_kept(previous)}")
             _LOG.error("%s: revision %d is not in force: %s%s", state.key, revision.number, error, _kept(previous))
             return
+        self._enforcement.step("activate")
         self._store.activate(revision)
         state.active = revision
         state.policy = policy

@@ -60,6 +60,17 @@ class PolicyDirectory:
         listing.policies[policy.key] = policy
         listing.sources[policy.key] = path.name
 
+    def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
+        """Something that differs when a file was added, removed or edited: names, times of change and sizes."""
+        found = []
+        for path in self._files():
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            found.append((path.name, status.st_mtime_ns, status.st_size))
+        return tuple(sorted(found))
+
     def _files(self) -> list[Path]:
         if not self._path.is_dir():
             return []

@@ -49,6 +49,11 @@ class Settings:
     metadata: tuple[tuple[str, str], ...] = ()
 
     @property
+    def ready_marker(self) -> Path:
+        """A file that is there once the daemon has been ready since boot; units that fail closed ask for it."""
+        return self.socket.with_name("ready")
+
+    @property
     def database(self) -> Path:
         """The SQLite file with revisions and workloads."""
         return self.state / "state.db"

@@ -19,6 +19,7 @@ from varmor.policy.types import Enforcer
 from varmor.policy.workload import Workload
 from varmor.profile.seccomp_merge import merge
 from varmor.profile.types import BpfProfile, Profile
+from varmor.workload.runtime import RunningContainer
 
 KEEP_ENDED_SECONDS = 600.0
 """How long an ended workload is remembered, so that records that arrive late still find it."""
@@ -49,15 +50,6 @@ class Binder(Protocol):
 
     def adopt(self) -> int:
         """Bind the tasks that already run in bound cgroups; how many were new."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunningContainer:
-    """A container with its first process (pid in the node's namespace) and its OCI bundle."""
-
-    workload: Workload
-    pid: int
-    bundle: Path
 
 
 class ContainerSource(Protocol):
