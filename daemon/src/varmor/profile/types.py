@@ -114,14 +114,15 @@ class NodeFacts:
     """What compiling needs to know about a node.
 
     ``apparmor_parser`` is the version of apparmor_parser (``(3, 0)``), ``apparmor_abi`` the ABI files it has,
-    ``disk_devices`` the names in
-    /proc/partitions, ``enforcers`` those that the node's kernel can serve.
+    ``disk_devices`` the names in /proc/partitions, ``enforcers`` those that the node's kernel can serve, ``machine``
+    the processor as ``uname -m`` says it.
     """
 
     apparmor_parser: tuple[int, int] = (3, 0)
     apparmor_abi: tuple[str, ...] = ("3.0",)
     disk_devices: tuple[str, ...] = ()
     enforcers: Enforcer = Enforcer.APPARMOR | Enforcer.BPF | Enforcer.SECCOMP
+    machine: str = "x86_64"
 
 
 @dataclass(frozen=True, slots=True)

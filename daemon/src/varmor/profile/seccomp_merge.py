@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One seccomp filter that is as strict as each of two: what a runtime would have set, and ours.
+
+A process could carry both, but an OCI bundle holds one filter. The decisions of both are combined syscall by syscall;
+where the combination cannot be said by comparisons of arguments, the stricter side is taken and reported.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from varmor.errors import VarmorError
+from varmor.profile.seccomp import overlap_note
+from varmor.profile.seccomp_condition import ALWAYS, Cell, UnsayableError, intersect, subtract
+from varmor.profile.seccomp_table import (
+    Action,
+    Rule,
+    Table,
+    default_action,
+    disjoint,
+    read_table,
+    write_entries,
+)
+from varmor.profile.types import NoEffect
+
+FIELD = "linux.seccomp"
+
+
+class SeccompProfileError(VarmorError):
+    """A seccomp object that is not as the OCI runtime specification says."""
+
+
+def merge(base: dict[str, Any] | None, ours: dict[str, Any]) -> tuple[dict[str, Any], list[NoEffect]]:
+    """The strictest of ``base`` (None: no filter) and ``ours``, both OCI ``LinuxSeccomp`` objects.
+
+    Neither argument is changed. The notes say where the result is stricter than both for want of words.
+
+    Raises:
+        SeccompProfileError: one of them is malformed.
+    """
+    if not base:
+        return copy.deepcopy(ours), []
+    try:
+        return _merge(base, ours)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SeccompProfileError(f"{FIELD}: not a seccomp profile of the OCI specification: {error}") from error
+
+
+def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], list[NoEffect]]:
+    notes: list[NoEffect] = []
+    base_default, our_default = default_action(base), default_action(ours)
+    default = _stricter(our_default, base_default)
+    base_table, our_table = read_table(base), read_table(ours)
+    # With our default of ALLOW, syscalls that only the base names stay as they are.
+    touched = set(our_table) if our_default.strictness <= base_default.strictness else set(our_table) | set(base_table)
+    kept: list[dict[str, Any]] = []
+    for entry in base.get("syscalls") or ():
+        names = [name for name in entry.get("names") or () if name not in touched]
+        if names:
+            kept.append({**copy.deepcopy(entry), "names": names})
+    table: Table = {}
+    for name in sorted(touched):
+        rules, exact = _combine(
+            (our_table.get(name, []), our_default), (base_table.get(name, []), base_default), default
+        )
+        table[name] = rules
+        if not exact:
+            notes.append(NoEffect(FIELD, overlap_note(name)))
+    merged = {**copy.deepcopy(base), "defaultAction": default.name, "syscalls": [*write_entries(table), *kept]}
+    if default.errno is not None and default != base_default:
+        merged["defaultErrnoRet"] = default.errno
+    flags = list(dict.fromkeys([*(base.get("flags") or ()), *(ours.get("flags") or ())]))
+    if flags:
+        merged["flags"] = flags
+    return merged, notes
+
+
+def _stricter(first: Action, second: Action) -> Action:
+    return second if second.strictness > first.strictness else first
+
+
+def _combine(
+    first: tuple[list[Rule], Action], second: tuple[list[Rule], Action], default: Action
+) -> tuple[list[Rule], bool]:
+    """All regions of both rule lists with the stricter of the two decisions."""
+    regions: list[Rule] = []
+    exact = True
+    sides: list[list[Rule]] = []
+    for rules, own_default in (first, second):
+        separate, clean = disjoint(rules, own_default)
+        rest, rest_clean = subtract(ALWAYS, [cell for cell, _ in separate])
+        exact = exact and clean and rest_clean
+        sides.append([*separate, *((cell, own_default) for cell in rest)])
+    for our_cell, our_action in sides[0]:
+        for base_cell, base_action in sides[1]:
+            action = _stricter(our_action, base_action)
+            cell, clean = _both(our_cell, base_cell, deny=action.denies)
+            exact = exact and clean
+            if cell is not None and action != default:
+                regions.append((cell, action))
+    separate, clean = disjoint(regions, default)
+    return separate, exact and clean
+
+
+def _both(first: Cell, second: Cell, *, deny: bool) -> tuple[Cell | None, bool]:
+    """The intersection, or a stand-in on the strict side: nothing for what allows, one of the two for what denies."""
+    try:
+        return intersect(first, second), True
+    except UnsayableError:
+        return (first if deny else None), False

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a systemd drop-in says for a service: the AppArmor profile, and seccomp in systemd's own words."""
+
+from __future__ import annotations
+
+import errno
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from varmor.profile.seccomp import SyscallEntry
+from varmor.profile.selection import Reaction, Selected
+from varmor.profile.types import NoEffect, UnitSettings
+
+_ENFORCER_FIELD = "spec.policy.enforcer"
+
+
+def unit_settings(
+    profile_name: str,
+    *,
+    apparmor: bool,
+    selected: Sequence[Selected],
+    entries: Iterable[SyscallEntry],
+    reaction: Reaction,
+    notes: list[NoEffect],
+) -> UnitSettings:
+    """The lines of the drop-in. ``entries`` are all seccomp entries, ``selected`` the rules that seccomp takes part in.
+
+    A condition on arguments cannot be said by systemd: such entries are left out with a note, unless the rule brings
+    directives of its own.
+    """
+    lines: list[tuple[str, str]] = [("AppArmorProfile", profile_name)] if apparmor else []
+    own = {item.rule.name: item for item in selected if item.rule.unit}
+    seccomp: list[tuple[str, str]] = []
+    for item in own.values():
+        if reaction.deny:
+            seccomp += item.rule.unit
+        elif reaction.audit:
+            directives = ", ".join(directive for directive, _ in item.rule.unit)
+            notes.append(
+                NoEffect(item.field, f"systemd cannot observe {item.rule.name} ({directives}), only refuse it")
+            )
+    seccomp += _filters([entry for entry in entries if entry.origin not in own], notes)
+    if any(directive != "SystemCallLog" for directive, _ in seccomp):
+        # Without this a 32-bit program's calls would be judged by other numbers.
+        seccomp.insert(0, ("SystemCallArchitectures", "native"))
+        if reaction.audit:
+            notes.append(
+                NoEffect(_ENFORCER_FIELD, "what seccomp refuses to a unit is not recorded: systemd cannot ask for it")
+            )
+    return UnitSettings((*lines, *seccomp))
+
+
+def _filters(entries: Iterable[SyscallEntry], notes: list[NoEffect]) -> list[tuple[str, str]]:
+    refused: dict[str, set[str]] = defaultdict(set)
+    logged: set[str] = set()
+    for entry in entries:
+        if entry.args:
+            names = ", ".join(entry.names)
+            notes.append(NoEffect(entry.origin, f"systemd cannot compare arguments: {names} stay allowed in this unit"))
+            continue
+        word = _refusal(entry)
+        if word:
+            refused[word].update(entry.names)
+        elif entry.action.name == "SCMP_ACT_LOG":
+            logged.update(entry.names)
+        else:
+            notes.append(NoEffect(entry.origin, f"systemd cannot say {entry.action.name}: this rule does nothing here"))
+    lines: list[tuple[str, str]] = []
+    for word, syscalls in sorted(refused.items()):
+        # The errno stands with each call, so that a unit's own SystemCallErrorNumber= keeps its meaning.
+        lines.append(("SystemCallFilter", "~" + " ".join(f"{name}:{word}" for name in sorted(syscalls))))
+    if logged:
+        lines.append(("SystemCallLog", " ".join(sorted(logged))))
+    return lines
+
+
+def _refusal(entry: SyscallEntry) -> str:
+    if entry.action.name == "SCMP_ACT_ERRNO":
+        number = entry.action.errno or 0
+        return errno.errorcode.get(number, str(number))
+    return "kill" if entry.action.name.startswith("SCMP_ACT_KILL") else ""
