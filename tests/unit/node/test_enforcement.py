@@ -5,43 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.unit.node.fakes import MemoryEnforcer
 from tests.unit.node.profiles import ALL, profile
 from varmor.errors import VarmorError
-from varmor.kernel.support import Support
 from varmor.node.enforcement import Enforcement, EnforcementError
 from varmor.policy.types import Enforcer
-from varmor.profile.types import Profile
-
-
-class MemoryEnforcer:
-    """An enforcer that remembers; it refuses the profiles whose text is in ``refuses``."""
-
-    def __init__(self, name: str, member: Enforcer, reason: str = "") -> None:
-        self.name = name
-        self.member = member
-        self.reason = reason
-        self.has: dict[str, Profile] = {}
-        self.refuses: set[str] = set()
-
-    def supported(self) -> Support:
-        return Support(not self.reason, self.reason)
-
-    def check(self, profile: Profile) -> None:
-        if profile.apparmor in self.refuses:
-            raise VarmorError("syntax error, unexpected TOK_END_OF_RULE")
-
-    def apply(self, profile: Profile) -> None:
-        self.check(profile)
-        self.has[profile.name] = profile
-
-    def holds(self, profile: Profile) -> bool:
-        return self.has.get(profile.name) == profile
-
-    def remove(self, name: str) -> None:
-        self.has.pop(name, None)
-
-    def loaded(self) -> set[str]:
-        return set(self.has)
 
 
 @pytest.fixture
