@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which workload a task belongs to, and which rules that gives it. */
+#pragma once
+
+#include "maps.h"
+
+#define UNBOUND 0 /* workloads[0] is never used */
+
+/* The confined task that a hook judges. */
+struct subject {
+	struct profile *profile;
+	u32 workload; /* index */
+	u32 number;
+	u32 slot;
+};
+
+static __always_inline u32 mount_namespace_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+}
+
+/* A number that no other mount namespace has or had; 0: an anonymous one, for mounts that are attached nowhere. */
+static __always_inline u64 generation_of(struct mnt_namespace *ns)
+{
+	struct ns_common___numbered *numbered = (void *)ns + bpf_core_field_offset(struct mnt_namespace, ns);
+
+	if (bpf_core_field_exists(numbered->ns_id))
+		return BPF_CORE_READ(numbered, ns_id);
+	return BPF_CORE_READ(ns, seq);
+}
+
+/* Fills `who` with the rules of a workload; false when it has none. */
+static __always_inline bool rules_of(u32 index, struct subject *who)
+{
+	struct workload *workload = bpf_map_lookup_elem(&workloads, &index);
+	u32 *profile, slot, record;
+
+	if (!workload)
+		return false;
+	slot = *(volatile u32 *)&workload->slot;
+	if (!slot)
+		return false;
+	profile = bpf_map_lookup_elem(&slots, &slot);
+	if (!profile)
+		return false;
+	record = *(volatile u32 *)profile;
+	if (!record)
+		return false;
+	who->profile = bpf_map_lookup_elem(&profiles, &record);
+	if (!who->profile)
+		return false;
+	who->workload = index;
+	who->number = workload->number;
+	who->slot = slot;
+	return true;
+}
+
+/*
+ * The workload of the current task, UNBOUND when it is not confined.
+ *
+ * Most tasks of a node have no storage at all, which one load tells. Before 6.2 bpf_task_storage_get() also gives NULL
+ * while a task that was preempted in it holds the per-CPU "busy" mark (preempt=full): the table of processes answers then.
+ */
+static __always_inline u32 current_workload(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_binding *binding;
+	u32 tgid, *fallback;
+
+	if (!task->bpf_storage)
+		return UNBOUND;
+	binding = bpf_task_storage_get(&tasks, task, 0, 0);
+	if (binding)
+		return binding->armed ? binding->workload : UNBOUND;
+	tgid = task->tgid;
+	fallback = bpf_map_lookup_elem(&pids, &tgid);
+	return fallback ? *fallback : UNBOUND;
+}
+
+static __always_inline bool confined(struct subject *who)
+{
+	u32 workload = current_workload();
+
+	return workload != UNBOUND && rules_of(workload, who);
+}
+
+/* The binding of a task's cgroup or of the nearest bound ancestor. */
+static __noinline struct cgroup_binding *cgroup_of(struct task_struct *task, u64 *id)
+{
+	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	int level;
+
+	if (!cgroup)
+		return NULL;
+	level = BPF_CORE_READ(cgroup, level);
+	for (int i = 0; i < CGROUP_LEVELS; i++) {
+		struct cgroup *ancestor = NULL;
+		struct cgroup_binding *binding;
+
+		if (level - i < 1)
+			break;
+		bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
+				      (void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
+					      (u64)(u32)(level - i) * sizeof(void *));
+		if (!ancestor)
+			break;
+		*id = BPF_CORE_READ(ancestor, kn, id);
+		binding = bpf_map_lookup_elem(&cgroups, id);
+		if (binding)
+			return binding;
+	}
+	return NULL;
+}
+
+/* The workload that owns a mount namespace, UNBOUND when none does. */
+static __always_inline u32 workload_of_mounts(struct task_struct *task)
+{
+	struct mnt_namespace *ns = BPF_CORE_READ(task, nsproxy, mnt_ns);
+	struct mount_binding *binding;
+	u32 inum;
+
+	if (!ns)
+		return UNBOUND;
+	inum = BPF_CORE_READ(ns, ns.inum);
+	binding = bpf_map_lookup_elem(&mount_namespaces, &inum);
+	if (!binding || binding->generation != generation_of(ns))
+		return UNBOUND;
+	return binding->workload;
+}
+
+/* Late entrants (`exec` into the container, nsenter) are found by the mount namespace of the container. */
+static __always_inline void remember_mounts(struct task_struct *task, u32 workload)
+{
+	struct mnt_namespace *ns = BPF_CORE_READ(task, nsproxy, mnt_ns);
+	struct mount_binding binding = {};
+	u32 inum;
+
+	if (!ns)
+		return;
+	inum = BPF_CORE_READ(ns, ns.inum);
+	if (inum == host_mount_namespace)
+		return;
+	binding.generation = generation_of(ns);
+	binding.workload = workload;
+	if (bpf_map_update_elem(&mount_namespaces, &inum, &binding, BPF_ANY))
+		count(COUNTER_BIND_FAILED);
+}

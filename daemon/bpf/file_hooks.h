@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Opening files and changing directory entries. Refusals are -EACCES, as AppArmor's. */
+#pragma once
+
+#include "judge.h"
+
+/* The accesses of an open file description that rules speak about. */
+static __always_inline u32 access_of(struct file *file)
+{
+	u32 flags = file->f_flags, mode = file->f_mode, access = 0;
+
+	if (flags & FMODE_EXEC_FLAG) /* opened by the kernel to execute it: judged as an exec */
+		return 0;
+	if (mode & FMODE_READ)
+		access |= ACCESS_READ;
+	if (mode & FMODE_WRITE)
+		access |= flags & O_APPEND ? ACCESS_APPEND : ACCESS_WRITE;
+	if (flags & O_TRUNC)
+		access |= ACCESS_WRITE;
+	return access;
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(varmor_file_open, struct file *file)
+{
+	struct request request = { .hook = HOOK_FILE_OPEN };
+	struct subject who;
+	struct scratch *scratch;
+	struct path path;
+	enum place place;
+	u32 access, index;
+	int verdict;
+	long length;
+
+	if (!confined(&who))
+		return 0;
+	access = access_of(file);
+	if (!(access & (who.profile->paths_deny | who.profile->paths_audit)))
+		return 0;
+	request.deny = request.audit = access;
+	path = BPF_CORE_READ(file, f_path);
+	/* overlayfs opens the layer's file as well: on a private mount since 6.5, before with the overlay's path but the layer's
+	 * inode. The file of the overlay itself was judged already. */
+	place = place_of(path.mnt);
+	if (place == PLACE_INTERNAL || BPF_CORE_READ(path.dentry, d_inode) != file->f_inode)
+		return 0;
+	if (place == PLACE_NOWHERE)
+		return judge_unknown(&who, &request, REASON_NO_PLACE);
+	scratch = take_scratch(&index);
+	if (!scratch)
+		return judge_unknown(&who, &request, REASON_NO_BUFFER);
+	if (d_path_is_true(path.dentry)) {
+		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
+		if (length > 0 && length <= PATH_SIZE)
+			verdict = judge_path(&who, scratch, 0, length - 1, &request);
+		else
+			verdict = judge_unknown(&who, &request, REASON_PATH_TOO_LONG);
+	} else {
+		verdict = judge_walked(&who, scratch, walk_path(scratch, path.dentry, path.mnt, PATH_END), &request);
+	}
+	release_scratch(index);
+	return verdict;
+}
+
+/* One directory entry that is made, removed or changed: a write to its path. */
+static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount, u32 hook)
+{
+	struct request request = { .hook = hook, .deny = ACCESS_WRITE, .audit = ACCESS_WRITE };
+	struct subject who;
+	struct scratch *scratch;
+	enum place place;
+	u32 index;
+	int verdict;
+
+	if (!confined(&who))
+		return 0;
+	if (!(ACCESS_WRITE & (who.profile->paths_deny | who.profile->paths_audit)))
+		return 0;
+	place = place_of(mount);
+	if (place == PLACE_INTERNAL)
+		return 0;
+	if (place == PLACE_NOWHERE)
+		return judge_unknown(&who, &request, REASON_NO_PLACE);
+	scratch = take_scratch(&index);
+	if (!scratch)
+		return judge_unknown(&who, &request, REASON_NO_BUFFER);
+	verdict = judge_walked(&who, scratch, walk_path(scratch, dentry, mount, PATH_END), &request);
+	release_scratch(index);
+	return verdict;
+}
+
+SEC("?lsm/path_unlink")
+int BPF_PROG(varmor_unlink, const struct path *dir, struct dentry *dentry)
+{
+	return change_entry(dentry, dir->mnt, HOOK_UNLINK);
+}
+
+SEC("?lsm/path_rmdir")
+int BPF_PROG(varmor_rmdir, const struct path *dir, struct dentry *dentry)
+{
+	return change_entry(dentry, dir->mnt, HOOK_RMDIR);
+}
+
+SEC("?lsm/path_mkdir")
+int BPF_PROG(varmor_mkdir, const struct path *dir, struct dentry *dentry)
+{
+	return change_entry(dentry, dir->mnt, HOOK_MKDIR);
+}
+
+SEC("?lsm/path_mknod")
+int BPF_PROG(varmor_mknod, const struct path *dir, struct dentry *dentry)
+{
+	return change_entry(dentry, dir->mnt, HOOK_MKNOD);
+}
+
+SEC("?lsm/path_symlink")
+int BPF_PROG(varmor_symlink, const struct path *dir, struct dentry *dentry)
+{
+	return change_entry(dentry, dir->mnt, HOOK_SYMLINK);
+}
+
+SEC("?lsm/path_truncate")
+int BPF_PROG(varmor_truncate, const struct path *path)
+{
+	return change_entry(path->dentry, path->mnt, HOOK_TRUNCATE);
+}
+
+SEC("?lsm/path_chmod")
+int BPF_PROG(varmor_chmod, const struct path *path)
+{
+	return change_entry(path->dentry, path->mnt, HOOK_CHMOD);
+}
+
+SEC("?lsm/path_chown")
+int BPF_PROG(varmor_chown, const struct path *path)
+{
+	return change_entry(path->dentry, path->mnt, HOOK_CHOWN);
+}
+
+struct move {
+	struct dentry *from;
+	struct vfsmount *from_mount;
+	struct dentry *to;
+	struct vfsmount *to_mount;
+	u32 hook;
+	u32 renames;
+};
+
+/*
+ * A second or a new name. The new one must be writable. Under the old one nothing at all may be denied, else the file would
+ * shed its rules, nor below it when it is a directory, unless the new place says the same.
+ */
+static __noinline int judge_move(struct subject *who, struct scratch *scratch, struct move *move)
+{
+	struct request to = { .hook = move->hook, .deny = ACCESS_WRITE, .audit = ACCESS_WRITE, .which = 1 };
+	struct request from = { .hook = move->hook, .deny = 0xff, .audit = ACCESS_WRITE, .which = 0 };
+	struct dentry *entry = move->from; /* BPF_CORE_READ relocates what it is given: not a struct of ours */
+	int offset, verdict;
+	umode_t mode;
+
+	verdict = judge_walked(who, scratch, walk_path(scratch, move->to, move->to_mount, PATH_END), &to);
+	if (verdict)
+		return verdict;
+	offset = walk_path(scratch, move->from, move->from_mount, PATH_END);
+	verdict = judge_walked(who, scratch, offset, &from);
+	if (verdict || offset < 0 || !move->renames)
+		return verdict;
+	mode = BPF_CORE_READ(entry, d_inode, i_mode);
+	if ((mode & S_IFMT) != S_IFDIR || !protects_below(scratch, who->profile))
+		return 0;
+	report_path(who, scratch, offset, PATH_END - offset, WHAT(move->hook, VERDICT_DENIED, REASON_ABOVE_RULE, ACCESS_WRITE));
+	return -EACCES;
+}
+
+static __always_inline int move_entry(struct move *move, bool exchange)
+{
+	struct request unknown = { .hook = move->hook, .deny = 0xff };
+	struct subject who;
+	struct scratch *scratch;
+	u32 index;
+	int verdict;
+
+	if (!confined(&who))
+		return 0;
+	if (!(who.profile->paths_deny | who.profile->paths_audit))
+		return 0;
+	if (place_of(move->from_mount) == PLACE_NOWHERE || place_of(move->to_mount) == PLACE_NOWHERE)
+		return judge_unknown(&who, &unknown, REASON_NO_PLACE);
+	scratch = take_scratch(&index);
+	if (!scratch)
+		return judge_unknown(&who, &unknown, REASON_NO_BUFFER);
+	verdict = judge_move(&who, scratch, move);
+	if (!verdict && exchange) {
+		struct move back = { .from = move->to, .from_mount = move->to_mount, .to = move->from,
+				     .to_mount = move->from_mount, .hook = move->hook, .renames = 1 };
+
+		verdict = judge_move(&who, scratch, &back);
+	}
+	release_scratch(index);
+	return verdict;
+}
+
+SEC("?lsm/path_rename")
+int BPF_PROG(varmor_rename, const struct path *old_dir, struct dentry *old_dentry, const struct path *new_dir,
+	     struct dentry *new_dentry, unsigned int flags)
+{
+	struct move move = { .from = old_dentry, .from_mount = old_dir->mnt, .to = new_dentry, .to_mount = new_dir->mnt,
+			     .hook = HOOK_RENAME, .renames = 1 };
+
+	return move_entry(&move, flags & RENAME_EXCHANGE);
+}
+
+/* The hook has no mount for the old name: hard links cannot leave a mount, so it is the new name's. */
+SEC("?lsm/path_link")
+int BPF_PROG(varmor_link, struct dentry *old_dentry, const struct path *new_dir, struct dentry *new_dentry)
+{
+	struct move move = { .from = old_dentry, .from_mount = new_dir->mnt, .to = new_dentry, .to_mount = new_dir->mnt,
+			     .hook = HOOK_LINK };
+
+	return move_entry(&move, false);
+}

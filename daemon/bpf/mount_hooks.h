@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Mounts by source, file system type and flags. Refusals are -EPERM. */
+#pragma once
+
+#include "judge.h"
+
+/* changes of a mount that make no new file system: their type is "none" */
+#define MS_WITHOUT_TYPE \
+	(MS_REMOUNT | MS_BIND | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE | MS_MOVE | MOUNT_RULE_UMOUNT)
+
+struct mount_request {
+	u32 hook;
+	u32 flags;
+	u64 fstype[FSTYPE_SIZE / 8]; /* as text, zero padded: compared as words */
+	u32 deny, audit;
+};
+
+static __always_inline bool mount_rule_matches(struct mount_rule *rule, struct mount_request *request)
+{
+	const u64 *fstype = (const u64 *)rule->fstype;
+
+	if (rule->fstype[0] != '*' && (fstype[0] != request->fstype[0] || fstype[1] != request->fstype[1]))
+		return false;
+	if (request->flags == MOUNT_RULE_UMOUNT) /* a rule speaks about umount only if it says so */
+		return rule->flags & MOUNT_RULE_UMOUNT;
+	return (request->flags & rule->flags) || (~request->flags & rule->reverse);
+}
+
+/* Judges a mount whose source is scratch->path[offset, offset+length). */
+static __noinline int judge_mount(struct subject *who, struct scratch *scratch, u32 offset, u32 length,
+				  struct mount_request *request)
+{
+	struct profile *profile = who->profile;
+	u32 rules = match_pair(scratch, &profile->mount_source, offset, length, 0);
+
+	for (u32 i = 0; i < MAX_MOUNT_RULES; i++) {
+		struct mount_rule *rule = &profile->mount[i];
+
+		if (i >= profile->mounts)
+			break;
+		if (!(rules & (1U << i)) || !mount_rule_matches(rule, request))
+			continue;
+		request->deny |= rule->deny;
+		request->audit |= rule->audit;
+	}
+	if (request->audit) {
+		u32 bytes = length & PATH_MASK;
+
+		fill_event(&scratch->event, who, request->hook, request->deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
+		scratch->event.argument = request->flags;
+		__builtin_memcpy(scratch->event.address, request->fstype, FSTYPE_SIZE);
+		bpf_probe_read_kernel(scratch->text, bytes, &scratch->path[offset & PATH_MASK]);
+		send_event(&scratch->event, bytes);
+	}
+	return request->deny ? -EPERM : 0;
+}
+
+/* Without a buffer or a path nothing can be told from something that is denied. */
+static __always_inline int refuse_mount(struct subject *who, struct mount_request *request, u32 reason)
+{
+	report(who, request->flags, request->hook, VERDICT_DENIED, reason);
+	return -EPERM;
+}
+
+static __always_inline int judge_mount_at(struct subject *who, struct dentry *dentry, struct vfsmount *mount,
+					  struct mount_request *request)
+{
+	struct scratch *scratch;
+	u32 index;
+	int offset, verdict;
+
+	scratch = take_scratch(&index);
+	if (!scratch)
+		return refuse_mount(who, request, REASON_NO_BUFFER);
+	offset = walk_path(scratch, dentry, mount, PATH_END);
+	if (offset < 0)
+		verdict = refuse_mount(who, request, -offset);
+	else
+		verdict = judge_mount(who, scratch, offset, PATH_END - offset, request);
+	release_scratch(index);
+	return verdict;
+}
+
+SEC("?lsm/sb_mount")
+int BPF_PROG(varmor_mount, const char *source, const struct path *path, const char *type, unsigned long flags)
+{
+	struct mount_request request = { .hook = HOOK_MOUNT, .flags = flags };
+	struct scratch *scratch;
+	struct subject who;
+	long size = 0;
+	u32 index;
+	int verdict;
+
+	if (!confined(&who) || !who.profile->mounts)
+		return 0;
+	if (flags & MS_WITHOUT_TYPE)
+		__builtin_memcpy(request.fstype, "none", 4);
+	else if (type)
+		bpf_probe_read_kernel_str(request.fstype, sizeof(request.fstype), type);
+	scratch = take_scratch(&index);
+	if (!scratch)
+		return refuse_mount(&who, &request, REASON_NO_BUFFER);
+	if (source)
+		size = bpf_probe_read_kernel_str(scratch->path, PATH_SIZE, source);
+	if (size < 0 || size > PATH_SIZE)
+		verdict = refuse_mount(&who, &request, REASON_PATH_TOO_LONG);
+	else
+		verdict = judge_mount(&who, scratch, 0, size ? size - 1 : 0, &request);
+	release_scratch(index);
+	return verdict;
+}
+
+/* move_mount(2), which also attaches what fsmount(2) and open_tree(2) made. */
+SEC("?lsm/move_mount")
+int BPF_PROG(varmor_move_mount, const struct path *from)
+{
+	struct mount_request request = { .hook = HOOK_MOVE_MOUNT, .flags = MS_MOVE };
+	struct subject who;
+
+	if (!confined(&who) || !who.profile->mounts)
+		return 0;
+	__builtin_memcpy(request.fstype, "none", 4);
+	return judge_mount_at(&who, from->dentry, from->mnt, &request);
+}
+
+SEC("?lsm/sb_umount")
+int BPF_PROG(varmor_umount, struct vfsmount *mount)
+{
+	struct mount_request request = { .hook = HOOK_UMOUNT, .flags = MOUNT_RULE_UMOUNT };
+	struct subject who;
+
+	if (!confined(&who) || !who.profile->mounts)
+		return 0;
+	__builtin_memcpy(request.fstype, "none", 4);
+	return judge_mount_at(&who, mount->mnt_root, mount, &request);
+}

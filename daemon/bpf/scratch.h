@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Room for a path and an event. LSM programs can be preempted by each other on one CPU (measured: a plain per-CPU buffer
+ * is overwritten under preempt=full), so a program takes one of several per-CPU buffers by compare-and-swap.
+ */
+#pragma once
+
+#include "maps.h"
+
+#define BUFFERS 4
+#define STATES (2 * 2 * MAX_PAIRS) /* of two paths; a power of two */
+
+struct scratch {
+	u8 path[2 * PATH_SIZE]; /* a path ends (or starts) here; twice the size so that a masked offset plus a length stays inside */
+	struct event event;
+	u8 text[PATH_SIZE]; /* directly after the header: both go to the ring buffer as one record */
+	u32 states[STATES];
+};
+
+struct busy {
+	u32 taken;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, u32);
+	__type(value, struct scratch);
+	__uint(max_entries, BUFFERS);
+} scratch SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, u32);
+	__type(value, struct busy);
+	__uint(max_entries, BUFFERS);
+} scratch_busy SEC(".maps");
+
+/* NULL when all are taken: the caller refuses what it cannot judge. */
+static __always_inline struct scratch *take_scratch(u32 *index)
+{
+	for (u32 i = 0; i < BUFFERS; i++) {
+		u32 key = i;
+		struct busy *busy = bpf_map_lookup_elem(&scratch_busy, &key);
+
+		if (!busy)
+			return NULL;
+		if (__sync_val_compare_and_swap(&busy->taken, 0, 1) == 0) {
+			*index = i;
+			return bpf_map_lookup_elem(&scratch, &key);
+		}
+	}
+	count(COUNTER_NO_BUFFER);
+	return NULL;
+}
+
+static __always_inline void release_scratch(u32 index)
+{
+	struct busy *busy = bpf_map_lookup_elem(&scratch_busy, &index);
+
+	if (busy)
+		__sync_lock_test_and_set(&busy->taken, 0);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the programs in the kernel and the node daemon share: map keys, map values and events. The daemon's mirror is
+ * varmor/kernel/bpf/layout.py; a test compares the two through the BTF of the object.
+ *
+ * The way from a task to its rules:
+ *
+ *   tasks[task].workload -> workloads[workload].slot -> slots[slot] -> profiles[profile] -> table, classes, ports, networks
+ *
+ * A policy owns one slot. A new revision is written to an unused profile record and to unused parts of the tables, then
+ * slots[slot] is set by one 4-byte store: every task sees the old or the new rules, never a mixture.
+ */
+#pragma once
+
+/* Sizes. PATH_SIZE is the kernel's PATH_MAX with its NUL. */
+#define PATH_SIZE 4096
+#define WALK_STEPS 512	  /* components and mount points of one path */
+#define CGROUP_LEVELS 24  /* depth of a cgroup below the root in which a bound ancestor is looked for */
+#define UNIT_PATH_SIZE 256
+#define NAME_SIZE 64
+#define DIGEST_SIZE 32
+#define MAX_PAIRS 4	  /* of automata for paths */
+#define MAX_MOUNT_RULES 32
+#define MAX_PORT_RANGES 4096
+#define FSTYPE_SIZE 16
+
+/* Access of a path rule. */
+#define ACCESS_READ 1
+#define ACCESS_WRITE 2
+#define ACCESS_APPEND 4
+#define ACCESS_EXEC 8
+
+/* Word 0 of an automaton's row: what holds for a path that ends in this state. */
+#define ACCEPT_DENY(word) ((word) & 0xff)
+#define ACCEPT_AUDIT(word) (((word) >> 8) & 0xff)
+#define ACCEPT_DENY_BELOW(word) (((word) >> 16) & 0xff) /* union of the denials of all states that can follow */
+
+/* Operations without an argument (bits of profile.switches_*). */
+#define SWITCH_USERNS_CREATE 1
+
+/* umount(2) in the words of a mount rule. */
+#define MOUNT_RULE_UMOUNT 0x200
+
+/* The flag words of a cgroup_binding. */
+#define BIND_ENTRY_ONCE 1  /* the next exec here is the container's entrypoint: it is not judged itself */
+#define BIND_UNIT 2	   /* a systemd unit: execs that bind are not judged, the host's mount namespace is fine */
+#define BIND_HOST_MOUNTS 4 /* a container that was started in the host's mount namespace on purpose */
+
+/* Task storage: this task is confined as `workload` once `armed` is set (at a successful exec). */
+struct task_binding {
+	u64 cgroup; /* where the binding was found */
+	u32 workload;
+	u32 armed;
+};
+
+/* workloads[index]: `number` is the daemon's own number, shown in events; slot 0 means no policy. */
+struct workload {
+	u32 number;
+	u32 slot;
+};
+
+/* cgroups[cgroup id] and units[path in the cgroup2 hierarchy] */
+struct cgroup_binding {
+	u32 workload;
+	u32 flags;
+};
+
+struct unit_key {
+	char path[UNIT_PATH_SIZE];
+};
+
+/* mount_namespaces[inode number]. The number is used again at once when a namespace is gone, the generation never. */
+struct mount_binding {
+	u64 generation;
+	u32 workload;
+	u32 reserved;
+};
+
+struct automaton {
+	u32 start;   /* word index of the start state's row in the table; 0: matches nothing */
+	u32 classes; /* index in `classes` */
+};
+
+/* They run side by side: two chains of loads that do not wait for each other cost hardly more than one. */
+struct automaton_pair {
+	struct automaton a, b;
+};
+
+struct mount_rule {
+	u32 flags;   /* matches when any of these is set in the request ... */
+	u32 reverse; /* ... or any of these is not */
+	u32 deny;
+	u32 audit;
+	char fstype[FSTYPE_SIZE]; /* "*": any */
+};
+
+struct profile {
+	char name[NAME_SIZE];	  /* of the slot, for people and for a daemon that starts again */
+	u8 digest[DIGEST_SIZE];	  /* of the revision */
+	u64 capabilities_deny;
+	u64 capabilities_audit;
+	u32 switches_deny;
+	u32 switches_audit;
+	u32 paths_deny;		  /* union over all path rules: an access that no rule speaks about needs no path */
+	u32 paths_audit;
+	u32 pairs;
+	u32 networks;		  /* network_key.profile of its egress rules; 0: there are none */
+	u32 mounts;		  /* number of mount rules */
+	u32 observe;
+	struct automaton_pair pair[MAX_PAIRS];
+	struct automaton_pair mount_source; /* accepts with a mask of mount rules in word 0 */
+	/* extents that belong to this record, for the allocator of a daemon that starts again */
+	u32 table_first, table_count;
+	u32 classes_first, classes_count;
+	u32 ports_first, ports_count;
+	struct mount_rule mount[MAX_MOUNT_RULES];
+};
+
+struct byte_classes {
+	u8 column[256];
+};
+
+/* networks: longest prefix match; family 4 or 6; an IPv4 address fills the first four bytes */
+struct network_key {
+	u32 prefix; /* 48 bits of profile and family, then the address */
+	u32 profile;
+	u16 family;
+	u8 address[16];
+	u16 reserved; /* never compared: prefix ends before */
+};
+
+struct network_value {
+	u32 first; /* index in `ports` */
+	u32 count;
+};
+
+struct port_range {
+	u16 low, high; /* both belong to it */
+	u8 deny, audit;
+	u16 reserved;
+};
+
+enum hook {
+	HOOK_FILE_OPEN = 1,
+	HOOK_EXEC,
+	HOOK_UNLINK,
+	HOOK_RMDIR,
+	HOOK_MKDIR,
+	HOOK_MKNOD,
+	HOOK_SYMLINK,
+	HOOK_LINK,
+	HOOK_RENAME,
+	HOOK_TRUNCATE,
+	HOOK_CHMOD,
+	HOOK_CHOWN,
+	HOOK_CAPABLE,
+	HOOK_CONNECT,
+	HOOK_SENDMSG,
+	HOOK_MOUNT,
+	HOOK_MOVE_MOUNT,
+	HOOK_UMOUNT,
+	HOOK_USERNS_CREATE,
+};
+
+enum verdict {
+	VERDICT_DENIED = 1,
+	VERDICT_AUDIT = 2,
+};
+
+/* Why: a rule, or something that cannot be judged and is refused where a rule could apply. */
+enum reason {
+	REASON_RULE = 0,
+	REASON_PATH_TOO_LONG = 1,
+	REASON_PATH_TOO_DEEP = 2,
+	REASON_NO_BUFFER = 3,
+	REASON_NO_PLACE = 4,	  /* a file on a mount that is in no mount namespace's tree */
+	REASON_ABOVE_RULE = 5,	  /* a directory with denied paths below it would move */
+};
+
+enum counter {
+	COUNTER_LOST_EVENTS,
+	COUNTER_NO_BUFFER,
+	COUNTER_BIND_FAILED,
+	COUNTERS,
+};
+
+struct event {
+	u64 time; /* ns since boot, suspend included */
+	u64 cgroup;
+	u64 argument; /* path hooks: access refused; capable: number; connect: family << 16 | port; mount: flags */
+	u32 tgid, tid, uid;
+	u32 workload; /* the daemon's number */
+	u32 slot;
+	u32 mount_namespace;
+	u8 hook, verdict, reason, reserved;
+	u32 text_length; /* bytes after the header: the path (mount: the source), without NUL */
+	u8 address[16];	 /* connect, sendmsg: the address; mount: the file system type */
+	char comm[16];
+};
+
+/* A record of the iterators. */
+struct bound_task {
+	u32 tgid, tid;
+	u32 workload; /* index in `workloads` */
+	u32 number;
+};
