@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = ROOT / ".venv" / "bin"
+from scripts import collection
+
+BIN = collection.ROOT / ".venv" / "bin"
 PYTHON = str(BIN / "python")
 
 Command = tuple[str, ...]
@@ -43,16 +44,7 @@ class Tier:
 
 def environment() -> dict[str, str]:
     """The environment of every test command: the checkout as a collection, no colour codes in logs."""
-    collections = str(ROOT / ".cache")
-    return {
-        **os.environ,
-        "PATH": f"{BIN}:{os.environ.get('PATH', '')}",
-        "ANSIBLE_COLLECTIONS_PATH": collections,
-        "ANSIBLE_INJECT_FACT_VARS": "false",
-        "ANSIBLE_NOCOLOR": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PY_COLORS": "0",
-    }
+    return {**collection.environment(), "ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "PY_COLORS": "0"}
 
 
 def _tool(name: str, *arguments: str) -> Command:

@@ -41,6 +41,8 @@ COMMANDS = (
     Command("validate", "varmor.cli.validate", "check policies"),
     Command("compile", "varmor.cli.compile", "show what each enforcer would load for a policy"),
     Command("explain", "varmor.cli.explain", "say what a built-in rule does"),
+    Command("status", "varmor.cli.status", "show what is enforced on this node, and why something is not"),
+    Command("reload", "varmor.cli.reload", "read the manifests again now and wait until they are in force"),
 )
 
 
