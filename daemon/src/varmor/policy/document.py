@@ -175,7 +175,9 @@ class _ObjectReader:
 
     def value(self, document: object, depth: int) -> Value:
         self._budget.spend(depth, self._where)
-        if document is None or isinstance(document, str | int | float | bool):
+        if isinstance(document, str):
+            return Value(self._text(document), self._where)
+        if document is None or isinstance(document, int | float | bool):
             return Value(document, self._where)
         if isinstance(document, Mapping):
             return Value(dict(self._members(document, depth)), self._where)
@@ -187,4 +189,11 @@ class _ObjectReader:
         for name, item in document.items():
             if not isinstance(name, str):
                 raise PolicyError(f"a key must be a string, found {name!r}", where=self._where)
-            yield name, self.value(item, depth + 1)
+            yield self._text(name), self.value(item, depth + 1)
+
+    def _text(self, text: str) -> str:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise PolicyError(f"the string {text[:80]!r} is not valid Unicode", where=self._where) from error
+        return text
