@@ -102,7 +102,7 @@ def run_guest(
         share = out or work / "out"
         for folder in (control, share):
             folder.mkdir(parents=True, exist_ok=True)
-        _write_control(control, boot, argv, cwd or Path.cwd(), options.environment)
+        write_control(control, boot, argv, cwd or Path.cwd(), options.environment)
         shares = {"root": Path("/"), "control": control, "out": share.resolve()}
         console = work / "console"
         qemu = command_line(options, boot, initrd, shares, console)
@@ -141,7 +141,8 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_control(control: Path, boot: Kernel, argv: Sequence[str], cwd: Path, extra: Mapping[str, str]) -> None:
+def write_control(control: Path, boot: Kernel, argv: Sequence[str], cwd: Path, extra: Mapping[str, str]) -> None:
+    """Write what the guest reads at its start: the command as a script, and where its kernel's modules are."""
     (control / "modules").mkdir()
     (control / "modules" / "path").write_text(f"{boot.modules}\n")
     passed = {

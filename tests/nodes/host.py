@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.nodes.commands import run, search_path
 from tests.nodes.progress import say
 
+DEBIAN_MARK = Path("/etc/debian_version")
 # A program that shows that the package is there, and the package.
 PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -55,7 +56,7 @@ def runnable() -> str | None:
         return f"test nodes need x86-64 Linux; this is {platform.system()} on {platform.machine()}"
     if os.geteuid() != 0:
         return "test nodes are built by mmdebstrap as root; run this as root"
-    if not Path("/etc/debian_version").exists():
+    if not DEBIAN_MARK.exists():
         return "test nodes are built from the machine's Debian mirror; this machine is not Debian"
     missing = missing_packages()
     if missing:

@@ -144,6 +144,7 @@ def _snapshot(folder: Path, private: Path) -> None:
         connection = Connection(spec.port, private, folder / "known_hosts", running / "ssh")
         try:
             connection.wait(_BOOT_SECONDS, lambda: process.poll() is None)
+            say("image: the template answers; waiting for its services, importing the container images")
             _prepare(connection)
             connection.close()
             say("image: saving the snapshot")
@@ -159,12 +160,10 @@ def _snapshot(folder: Path, private: Path) -> None:
 
 
 def _prepare(connection: Connection) -> None:
-    def on_template(command: str, seconds: float = 120) -> str:
-        return connection.run(command, timeout=seconds, check=True, name="template").stdout
+    def on_template(command: str, seconds: float = 120, *, check: bool = True) -> str:
+        return connection.run(command, timeout=seconds, check=check, name="template").stdout
 
-    on_template(
-        "systemctl is-system-running --wait || systemctl --failed --no-legend | tee /dev/stderr | grep -c . >&2"
-    )
+    on_template("systemctl is-system-running --wait", _BOOT_SECONDS, check=False)
     failed = on_template("systemctl --failed --no-legend --plain").strip()
     if failed:
         raise NodeError(f"units failed at the template's first boot:\n{failed}")

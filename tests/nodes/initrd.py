@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.nodes.errors import NodeError
 from tests.nodes.kernel import Kernel, load_order, module_bytes
 
+BUSYBOX_PATHS = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
 _FOLDERS = ("bin", "dev", "proc", "sys", "modules", "root")
 
 
@@ -23,9 +24,9 @@ class _Member:
 
 def busybox() -> Path:
     """The machine's static busybox; `NodeError` when it is missing or not static."""
-    path = Path("/usr/bin/busybox") if Path("/usr/bin/busybox").exists() else Path("/bin/busybox")
-    if not path.exists():
-        raise NodeError("/bin/busybox is missing; install the package busybox-static (`python -m tests.nodes setup`)")
+    path = next((path for path in BUSYBOX_PATHS if path.exists()), None)
+    if path is None:
+        raise NodeError(f"{BUSYBOX_PATHS[0]} is missing; install busybox-static (`python -m tests.nodes setup`)")
     if b"/ld-linux" in path.read_bytes()[:4096]:
         raise NodeError(f"{path} is not static; install busybox-static in place of busybox")
     return path

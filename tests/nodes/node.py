@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import tempfile
 import time
@@ -175,9 +176,7 @@ class Node:
         """End the machine and, unless ``keep``, forget the node and its disk."""
         self._stop_machine()
         if not keep:
-            for path in self.folder.iterdir():
-                path.unlink()
-            self.folder.rmdir()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def inventory_entry(self) -> dict[str, str | int]:
         """The node's variables in an Ansible inventory."""

@@ -75,7 +75,7 @@ class NodeSet:
     def __enter__(self) -> Self:
         sweep()
         self._folder.mkdir(parents=True)
-        (self._folder / "owner").write_text(json.dumps([os.getpid(), _started(os.getpid())]))
+        (self._folder / "owner").write_text(json.dumps([os.getpid(), start_time(os.getpid())]))
         try:
             started = start_nodes(self._names, self._folder, suite=self._suite, cmdline=self._cmdline)
         except BaseException:
@@ -110,7 +110,7 @@ def sweep() -> None:
             pid, started = json.loads((folder / "owner").read_text())
         except (FileNotFoundError, ValueError):
             continue
-        if _started(pid) != started:
+        if start_time(pid) != started:
             say(f"nodes: removing what the dead process {pid} left")
             _remove_set(folder)
 
@@ -120,7 +120,7 @@ def _remove_set(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _started(pid: int) -> int:
+def start_time(pid: int) -> int:
     """The process's start time in clock ticks since boot; 0 when it is not there."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.nodes.apt import PackageSource
 from tests.nodes.cache import entry, sources_digest
@@ -72,10 +73,20 @@ _SITE = b"""server {
 """
 
 
+class Packages(Protocol):
+    """What a closure is computed from."""
+
+    def resolve(self, packages: Sequence[str]) -> dict[str, str]:
+        """Name to version of everything below ``packages``."""
+
+    def dependencies(self, packages: Sequence[str]) -> dict[str, list[str]]:
+        """The direct dependencies of each package."""
+
+
 def workload_images(suite: str) -> Path:
     """The folder with ``busybox.tar`` and ``nginx.tar``, from the cache or made now."""
     source = PackageSource(suite)
-    versions = _closure(source, _NGINX_ROOTS)
+    versions = closure(source, _NGINX_ROOTS)
     parts = {"packages": versions, "scripts": sources_digest("workloads.py", "oci.py")}
 
     def build(folder: Path) -> None:
@@ -147,6 +158,8 @@ def _base(tree: Tree) -> None:
     tree.file("etc/passwd", users)
     tree.file("etc/shadow", b"root:*:19000:0:99999:7:::\n", 0o640)
     tree.file("etc/group", b"root:x:0:\nadm:x:4:\nwww-data:x:33:\nnogroup:x:65534:\n")
+    tree.file("etc/hosts", b"127.0.0.1 localhost\n")
+    tree.file("etc/nsswitch.conf", b"passwd: files\ngroup: files\nhosts: files dns\n")
     tree.file("etc/os-release", b'PRETTY_NAME="Debian packages in a test image"\nID=debian\n')
 
 
@@ -177,7 +190,7 @@ def _data_tar(package: Path) -> bytes:
     return done.stdout
 
 
-def _closure(source: PackageSource, roots: Iterable[str]) -> dict[str, str]:
+def closure(source: Packages, roots: Iterable[str]) -> dict[str, str]:
     """Name to version of the packages below ``roots``, without those that only an installation needs."""
     names = [name for name in roots if name not in _INSTALL_ONLY]
     available = source.resolve(names)
