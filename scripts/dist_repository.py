@@ -7,6 +7,7 @@ import hashlib
 import io
 import subprocess
 import tarfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -72,4 +73,5 @@ def _stanza(path: Path) -> str:
 
 def _release(index: bytes) -> str:
     digest = hashlib.sha256(index).hexdigest()
-    return f"Origin: varmor.fleet\nLabel: varmor\nSHA256:\n {digest} {len(index)} Packages\n"
+    moment = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime(source_date()))
+    return f"Origin: varmor.fleet\nLabel: varmor\nDate: {moment}\nSHA256:\n {digest} {len(index)} Packages\n"

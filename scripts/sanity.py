@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check the collection with Ansible's own tools (ansible-lint, antsibull, ansible-test) and shell scripts with shellcheck.
+"""Check the collection with Ansible's tools (ansible-lint, antsibull, ansible-test), shell scripts with shellcheck.
 
 ``python -m scripts.sanity [CHECK ...]``; without a name, all of them. Runs offline after the first time.
 """
