@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers: armed before their first instruction, confined by all three enforcers, neighbours left alone."""
+
+from __future__ import annotations
+
+from tests.integration.protected import Protected, policy
+
+WEB = {"kind": "Container", "name": "web*"}
+RULES = {
+    "hardeningRules": ["disallow-mount", "disable-cap-net-raw", "disallow-create-user-ns"],
+    "attackProtectionRules": [
+        {"rules": ["disable-write-etc", "mitigate-sa-leak", "block-access-to-metadata-service"]},
+    ],
+    "vulMitigationRules": ["dirty-pipe-mitigation"],
+}
+
+
+def test_the_entrypoint_itself_is_confined_by_all_three(protected: Protected) -> None:
+    protected.write(policy("web", WEB, **RULES))
+    script = (
+        "cat /proc/self/attr/current; grep ^Seccomp: /proc/self/status; echo x > /etc/evil; wget -q 169.254.169.254"
+    )
+    done = protected.node.run(
+        "ctr run --rm --net-host --runc-binary /usr/bin/varmor-runc localhost/busybox:1 web1 /bin/sh -c "
+        f"'{script}' </dev/null 2>&1",
+        check=False,
+    )
+    assert "varmor-default-web (enforce)" in done.stdout
+    assert "Seccomp:\t2" in done.stdout
+    assert "Permission denied" in done.stdout, "AppArmor: writing below /etc"
+    assert "Operation not permitted" in done.stdout, "BPF: connecting to the metadata service"
+    denied = protected.wait_for_violation(enforcer="AppArmor", action="DENIED", containerName="web1", name="/etc/evil")
+    assert denied["policyName"] == "web"
+    assert denied["containerID"] == "web1"
+    assert protected.wait_for_violation(enforcer="BPF", action="DENIED", containerName="web1")
+
+
+def test_every_enforcer_stops_its_attack_and_lets_the_neighbour_work(protected: Protected) -> None:
+    protected.write(policy("web", WEB, **RULES))
+    protected.start("web1", options=("--privileged",))
+    protected.start("other1", options=("--privileged",))
+    attacks = {
+        "AppArmor": ("touch", "/etc/evil"),
+        "Seccomp": ("unshare", "-U", "true"),
+        "mount": ("mount", "-t", "tmpfs", "none", "/mnt"),
+    }
+    for name, words in attacks.items():
+        assert protected.execute("web1", *words).returncode != 0, name
+        assert protected.execute("other1", *words).returncode == 0, name
+    legitimate = [("cat", "/etc/passwd"), ("touch", "/tmp/ok"), ("sh", "-c", "true | cat"), ("id",)]
+    for words in legitimate:
+        done = protected.execute("web1", *words)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_policy_changes_reach_a_running_container(protected: Protected) -> None:
+    protected.write(policy("web", WEB, hardeningRules=["disable-cap-net-raw"]))
+    protected.start("web1")
+    assert protected.execute("web1", "touch", "/etc/first").returncode == 0
+    protected.write(policy("web", WEB, attackProtectionRules=[{"rules": ["disable-write-etc"]}]))
+    assert protected.execute("web1", "touch", "/etc/second").returncode != 0
+    assert protected.state("web")["revision"]["number"] == 2
+
+
+def test_a_container_that_runs_already_gets_bpf_at_once_and_says_what_needs_a_restart(protected: Protected) -> None:
+    protected.start("web1", "sh", "-c", "while :; do touch /etc/evil && echo hole; sleep 0.2; done", wrapper=False)
+    protected.node.wait_until("ctr task exec --exec-id probe web1 ls /etc/evil </dev/null; ls /proc/1 >/dev/null")
+    protected.write(policy("web", WEB, attackProtectionRules=[{"rules": ["disable-write-etc"]}]))
+    record = protected.wait_for_violation(enforcer="BPF", action="DENIED", containerName="web1")
+    assert record["event"]["path"] == "/etc/evil"
+    (workload,) = protected.state("web")["workloads"]
+    assert workload["enforcers"] == {"AppArmor": "needs-restart", "BPF": "enforced", "Seccomp": "enforced"}
+
+
+def test_a_late_comer_is_bound_at_its_exec(protected: Protected) -> None:
+    rules = {"attackProtectionRules": [{"rules": ["disable-shell", "disable-write-etc"]}]}
+    protected.write(policy("web", WEB, "BPF", **rules))
+    protected.start("web1")
+    assert protected.execute("web1", "sh", "-c", "id").returncode != 0
+    assert protected.execute("web1", "id").returncode == 0
+    pid = protected.node.run("ctr task list | awk '$1==\"web1\"{print $2}'").stdout.strip()
+    entered = protected.node.run(f"nsenter -t {pid} -m /bin/touch /etc/evil", check=False)
+    assert entered.returncode != 0
+    assert protected.node.run("touch /etc/host-still-works && rm /etc/host-still-works", check=False).returncode == 0
+
+
+def test_unshare_does_not_shed_the_policy(protected: Protected) -> None:
+    protected.write(
+        policy("web", WEB, "BPF", attackProtectionRules=[{"rules": ["disable-write-etc"]}], privileged=True)
+    )
+    protected.start("web1", options=("--privileged",))
+    done = protected.execute("web1", "unshare", "-m", "sh", "-c", "touch /etc/evil")
+    assert "Permission denied" in done.stderr + done.stdout
+
+
+def test_a_deleted_policy_frees_the_container(protected: Protected) -> None:
+    protected.write(policy("web", WEB, "BPF", attackProtectionRules=[{"rules": ["disable-write-etc"]}]))
+    protected.start("web1")
+    assert protected.execute("web1", "touch", "/etc/evil").returncode != 0
+    protected.node.run("rm /etc/varmor/policies.d/test.yaml")
+    assert protected.reload().returncode == 0
+    assert protected.execute("web1", "touch", "/etc/evil").returncode == 0
+
+
+def test_seccomp_denials_name_syscall_and_container(protected: Protected) -> None:
+    protected.write(policy("web", WEB, "Seccomp", hardeningRules=["disallow-create-user-ns"]))
+    protected.start("web1")
+    assert protected.execute("web1", "unshare", "-U", "true").returncode != 0
+    record = protected.wait_for_violation(enforcer="Seccomp", action="DENIED", containerName="web1")
+    assert record["event"]["syscall"] == "unshare"
+
+
+def test_observation_records_and_lets_pass(protected: Protected) -> None:
+    rules = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}], "allowViolations": True}
+    protected.write(policy("web", WEB, "AppArmorBPF", **rules))
+    protected.start("web1")
+    assert protected.execute("web1", "touch", "/etc/seen").returncode == 0
+    assert protected.wait_for_violation(enforcer="BPF", action="AUDIT", containerName="web1")
+    assert protected.wait_for_violation(enforcer="AppArmor", action="AUDIT", containerName="web1")
