@@ -3,22 +3,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import NoReturn
 
-_PR_SET_CHILD_SUBREAPER = 36
-_FORWARDED = (
-    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT,
-)  # fmt: skip
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import NoReturn
+
+_FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT")
 _EXEC_FAILED = 127
 
 
-def become(runtime: str, words: list[str] | tuple[str, ...]) -> NoReturn:
+def become(runtime: str, words: list[str]) -> NoReturn:
     """Turn this process into the real runtime."""
     os.execv(runtime, [runtime, *words])  # noqa: S606  an argument list, no shell
 
@@ -41,16 +39,17 @@ def run(runtime: str, words: list[str]) -> int:
 
 def wait(pid: int) -> int:
     """Wait for a child, passing signals on to it; its exit status."""
+    import signal  # noqa: PLC0415  only where a child is waited for
 
     def forward(number: int, _frame: FrameType | None) -> None:
         os.kill(pid, number)
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    before = {name: signal.signal(getattr(signal, name), forward) for name in _FORWARDED}
     try:
         _pid, status = os.waitpid(pid, 0)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -70,13 +69,6 @@ def output(runtime: str, words: list[str]) -> str:
         text = stream.read(1 << 20).decode("utf-8", "replace")
     _pid, status = os.waitpid(pid, 0)
     return text if status == 0 else ""
-
-
-def adopt_orphans() -> None:
-    """Become the parent of processes whose parent ends: the container's init, when ``create`` is over."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
 def guarded(action: Callable[[], int]) -> int:

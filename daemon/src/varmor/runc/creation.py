@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from typing import Any
 
@@ -10,6 +11,8 @@ from varmor.runc import child, configuration, daemon
 from varmor.runc.invocation import Invocation
 from varmor.runc.refusal import Refusal
 from varmor.runc.settings import Settings
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Creation:
@@ -105,7 +108,7 @@ class Creation:
                 return child.run(self._runtime, list(self._invocation.words))
             finally:
                 self._restore()
-        child.adopt_orphans()
+        _adopt_orphans()
         status = self._create(self._invocation.for_create())
         pid = self._init_pid() if status == 0 else 0
         if status != 0 or not pid:
@@ -155,3 +158,10 @@ def tell_deleted(invocation: Invocation, settings: Settings) -> None:
         daemon.ask(settings, request)
     except daemon.DaemonError:
         return
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parent ends: the container's init, when ``create`` is over."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from varmor.runc import configuration
 from varmor.runc.invocation import Invocation
 
 _PROFILE_PREFIX = "varmor-"
 _STATE_ROOTS = ("/run/runc", "/run/crun")
-_CRUN_PROFILE = ("process", "apparmorProfile")
+_STATE_FILES = (("state.json", "init_process_pid"), ("status", "pid"))
+_LARGEST_STATE = 16 << 20
 
 
 def confined_words(invocation: Invocation) -> list[str]:
@@ -36,21 +36,31 @@ def confined_words(invocation: Invocation) -> list[str]:
 
 
 def _profile_of(invocation: Invocation) -> str:
-    """The AppArmor profile of a container by the real runtime's own state (runc's, then crun's)."""
-    given = invocation.global_options.get("root")
-    for root in (given,) if given else _STATE_ROOTS:
-        for name, keys in (("state.json", ("config", "apparmor_profile")), ("config.json", _CRUN_PROFILE)):
-            try:
-                path = f"{root}/{os.path.basename(invocation.container_id)}/{name}"  # noqa: PTH119
-                with open(path, "rb") as stream:  # noqa: PTH123  pathlib costs start-up time
-                    state = _object(json.loads(stream.read(16 << 20)))
-            except (OSError, ValueError):
-                continue
-            profile = _object(state.get(keys[0])).get(keys[1])
-            if isinstance(profile, str):
-                return profile
+    """The profile of the container's first process: a kernel's answer, the runtimes do not keep theirs."""
+    pid = _init_pid(invocation)
+    for name in ("attr/apparmor/current", "attr/current"):
+        try:
+            with open(f"/proc/{pid}/{name}", encoding="ascii", errors="replace") as stream:  # noqa: PTH123
+                label = stream.read(4096)
+        except OSError:
+            continue
+        for part in label.strip("\0\n ").rpartition(" (")[0].split("//&"):
+            if part.startswith(_PROFILE_PREFIX):
+                return part.split("//")[0]
     return ""
 
 
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _init_pid(invocation: Invocation) -> int:
+    """The first process by the real runtime's own state (runc's, then crun's); 0 when it has none."""
+    given = invocation.global_options.get("root")
+    container = os.path.basename(invocation.container_id)  # noqa: PTH119  pathlib costs start-up time
+    for root in (given,) if given else _STATE_ROOTS:
+        for name, key in _STATE_FILES:
+            try:
+                with open(f"{root}/{container}/{name}", "rb") as stream:  # noqa: PTH123  as above
+                    pid = json.loads(stream.read(_LARGEST_STATE))[key]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if isinstance(pid, int) and pid > 0:
+                return pid
+    return 0

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 _GLOBAL_WITH_VALUE = frozenset({"log", "log-format", "root", "criu", "rootless", "cgroup-manager"})
 _VERB_WITH_VALUE = frozenset(
@@ -19,17 +18,28 @@ _OPTIONAL_VALUE = frozenset({"rootless"})
 _RUN_ONLY = frozenset({"detach", "keep", "no-subreaper"})
 
 
-@dataclass(frozen=True, slots=True)
 class Invocation:
     """One call. ``container_id`` is the verb's first operand; options hold the last value given, by long name."""
 
-    words: tuple[str, ...]
-    global_words: tuple[str, ...] = ()
-    global_options: dict[str, str] = field(default_factory=dict)
-    verb: str = ""
-    verb_words: tuple[str, ...] = ()
-    options: dict[str, str] = field(default_factory=dict)
-    container_id: str = ""
+    __slots__ = ("container_id", "global_options", "global_words", "options", "verb", "verb_words", "words")
+
+    def __init__(
+        self,
+        words: list[str],
+        global_words: list[str],
+        global_options: dict[str, str],
+        verb: str = "",
+        verb_words: list[str] | None = None,
+        options: dict[str, str] | None = None,
+        container_id: str = "",
+    ) -> None:
+        self.words = words
+        self.global_words = global_words
+        self.global_options = global_options
+        self.verb = verb
+        self.verb_words = verb_words or []
+        self.options = options or {}
+        self.container_id = container_id
 
     @property
     def bundle(self) -> str:
@@ -52,15 +62,15 @@ def parse(words: list[str]) -> Invocation:
     """Read a command line. What is not understood is left to the real runtime: it has the last word on errors."""
     end, global_options = _options(words, _GLOBAL_WITH_VALUE)
     if end == len(words):
-        return Invocation(tuple(words), tuple(words), global_options)
+        return Invocation(words, words, global_options)
     verb_words = words[end + 1 :]
     stop, options = _options(verb_words, _VERB_WITH_VALUE)
     return Invocation(
-        words=tuple(words),
-        global_words=tuple(words[:end]),
+        words=words,
+        global_words=words[:end],
         global_options=global_options,
         verb=words[end],
-        verb_words=tuple(verb_words),
+        verb_words=verb_words,
         options=options,
         container_id=verb_words[stop] if stop < len(verb_words) else "",
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 
 from varmor.runc.invocation import Invocation
 
@@ -19,6 +18,8 @@ def fail(invocation: Invocation, message: str) -> int:
     print(message, file=sys.stderr)
     log = invocation.global_options.get("log")
     if log:
+        import time  # noqa: PLC0415  seldom needed, and this module always
+
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         line = f'time="{now}" level=error msg={json.dumps(message)}'
         if invocation.global_options.get("log-format") == "json":

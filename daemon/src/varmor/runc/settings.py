@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 PATH = "/etc/varmor/runc.json"
 SOCKET = "/run/varmor/varmord.sock"
@@ -19,16 +21,20 @@ class SettingsError(Exception):
     """The settings cannot be used. The package's own exceptions are not imported here: see the package."""
 
 
-@dataclass(frozen=True, slots=True)
 class Settings:
     """``fail_closed``: a container whose profile cannot be settled is not created. ``runtime``: the real one, empty:
     search. ``timeout``: seconds that the daemon has for an answer; a daemon that is away is noticed at once.
     """
 
-    fail_closed: bool = False
-    runtime: str = ""
-    timeout: float = 20.0
-    socket: str = SOCKET
+    __slots__ = ("fail_closed", "runtime", "socket", "timeout")
+
+    def __init__(
+        self, fail_closed: bool = False, runtime: str = "", timeout: float = 20.0, socket: str = SOCKET
+    ) -> None:
+        self.fail_closed = fail_closed
+        self.runtime = runtime
+        self.timeout = timeout
+        self.socket = socket
 
 
 def load(path: str = PATH) -> Settings:
