@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.integration.protected import Protected, policy
 
 WEB = {"kind": "Container", "name": "web*"}
-RULES = {
+RULES: dict[str, Any] = {
     "hardeningRules": ["disallow-mount", "disable-cap-net-raw", "disallow-create-user-ns"],
     "attackProtectionRules": [
         {"rules": ["disable-write-etc", "mitigate-sa-leak", "block-access-to-metadata-service"]},
@@ -73,7 +75,7 @@ def test_a_container_that_runs_already_gets_bpf_at_once_and_says_what_needs_a_re
 
 
 def test_a_late_comer_is_bound_at_its_exec(protected: Protected) -> None:
-    rules = {"attackProtectionRules": [{"rules": ["disable-shell", "disable-write-etc"]}]}
+    rules: dict[str, Any] = {"attackProtectionRules": [{"rules": ["disable-shell", "disable-write-etc"]}]}
     protected.write(policy("web", WEB, "BPF", **rules))
     protected.start("web1")
     assert protected.execute("web1", "sh", "-c", "id").returncode != 0
@@ -111,7 +113,7 @@ def test_seccomp_denials_name_syscall_and_container(protected: Protected) -> Non
 
 
 def test_observation_records_and_lets_pass(protected: Protected) -> None:
-    rules = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}], "allowViolations": True}
+    rules: dict[str, Any] = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}], "allowViolations": True}
     protected.write(policy("web", WEB, "AppArmorBPF", **rules))
     protected.start("web1")
     assert protected.execute("web1", "touch", "/etc/seen").returncode == 0

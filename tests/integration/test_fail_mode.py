@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.integration.protected import Protected, policy
 
-RULES = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}]}
+RULES: dict[str, Any] = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}]}
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.integration.control import converged
@@ -12,10 +14,11 @@ from tests.nodes import Node
 
 @pytest.fixture
 def protected_unit(node: Node) -> Node:
-    unit = "[Service]\nExecStart=/bin/sh -c 'touch /etc/evil; echo tried; sleep 1000'\n[Install]\nWantedBy=multi-user.target\n"
+    unit = "[Service]\nExecStart=/bin/sh -c 'touch /etc/evil; echo tried; sleep 1000'\n"
+    unit += "[Install]\nWantedBy=multi-user.target\n"
     node.put_text(unit, "/etc/systemd/system/test-app.service")
     node.run("systemctl daemon-reload; systemctl enable test-app.service")
-    rules = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}]}
+    rules: dict[str, Any] = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}]}
     converged(node, node_policies=[policy("app", {"kind": "Unit", "name": "test-app.service"}, "AppArmorBPF", **rules)])
     node.run("sync")
     return node

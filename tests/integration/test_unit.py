@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.integration.protected import Protected, policy
 
 TARGET = {"kind": "Unit", "name": "test-app.service"}
-RULES = {"attackProtectionRules": [{"rules": ["disable-write-etc"]}], "hardeningRules": ["disallow-create-user-ns"]}
+RULES: dict[str, Any] = {
+    "attackProtectionRules": [{"rules": ["disable-write-etc"]}],
+    "hardeningRules": ["disallow-create-user-ns"],
+}
 
 
 def install(protected: Protected, script: str) -> None:
