@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from tests.nodes.apt import PackageSource
-from tests.nodes.cache import entry, sources_digest
+from tests.nodes.cache import entry
 from tests.nodes.commands import run
 from tests.nodes.kernel import Kernel
 from tests.nodes.progress import say
@@ -61,20 +61,23 @@ def package_root(suite: str) -> tuple[Path, dict[str, str]]:
     """The unpacked and configured packages of ``suite`` (a folder in the cache), and their names and versions."""
     source = PackageSource(suite)
     versions = source.resolve(["?essential", "?priority(required)", "apt", *PACKAGES])
-    parts = {"suite": suite, "packages": versions, "wanted": PACKAGES, "scripts": sources_digest("rootfs.py")}
-    return entry(f"rootfs-{suite}", parts, lambda folder: _bootstrap(source, folder / "root")) / "root", versions
+    parts = {"suite": suite, "packages": versions, "command": _bootstrap_command(source, Path("/target"))}
+
+    def build(folder: Path) -> None:
+        say(f"image: installing {len(versions)} packages by mmdebstrap (about a minute)")
+        run(_bootstrap_command(source, folder / "root"), timeout=1200)
+
+    return entry(f"rootfs-{suite}", parts, build) / "root", versions
 
 
-def _bootstrap(source: PackageSource, target: Path) -> None:
-    say(f"image: installing {len(PACKAGES)} packages and what they need by mmdebstrap (about a minute)")
+def _bootstrap_command(source: PackageSource, target: Path) -> list[str]:
     left_out = ("man/*", "doc/*", "locale/*", "info/*")
     argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--format=directory"]
     argv += ["--components=main", f"--include={','.join(PACKAGES)}"]
     argv += ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"']
     argv += [f"--aptopt={line}" for line in _acquire_settings()]
     argv += [f"--dpkgopt=path-exclude=/usr/share/{pattern}" for pattern in left_out]
-    argv += ["--dpkgopt=force-unsafe-io", source.suite.partition("-")[0], str(target), *source.source_lines]
-    run(argv, timeout=900)
+    return [*argv, "--dpkgopt=force-unsafe-io", source.suite.partition("-")[0], str(target), *source.source_lines]
 
 
 def _acquire_settings() -> list[str]:
@@ -87,10 +90,9 @@ def customise(root: Path, kernel: Kernel, public_key: str, images: Path, machine
     """Turn the packages' root into a node's: kernel modules, network, ssh, images, and no sources for apt."""
     modules = root / "usr/lib/modules" / kernel.release
     shutil.copytree(kernel.modules, modules, symlinks=True)
-    shutil.copytree(images, root / "opt/images", ignore=lambda _folder, names: [n for n in names if "." not in n[1:]])
-    for path in (root / "opt/images").glob("*"):
-        if path.suffix != ".tar":
-            path.unlink()
+    (root / "opt/images").mkdir()
+    for path in images.glob("*.tar"):
+        shutil.copyfile(path, root / "opt/images" / path.name)
     _write(root / "root/.ssh/authorized_keys", public_key, 0o600)
     (root / "root/.ssh").chmod(0o700)
     _write(root / "etc/ssh/sshd_config.d/00-test-node.conf", _SSHD)
