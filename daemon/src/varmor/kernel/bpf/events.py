@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of the BPF enforcer, as values."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from varmor.kernel.bpf.layout import EventHeader, Hook, Reason, Verdict
+from varmor.profile.types import Access
+
+_NO_ACCESS = Access(0)
+_CONNECTIONS = (Hook.CONNECT, Hook.SENDMSG)
+_MOUNTS = (Hook.MOUNT, Hook.MOVE_MOUNT, Hook.UMOUNT)
+_WITHOUT_PATH = (*_CONNECTIONS, Hook.CAPABLE, Hook.USERNS_CREATE)
+
+
+@dataclass(frozen=True, slots=True)
+class BpfEvent:
+    """A request that was denied, or let pass and recorded.
+
+    ``boot_ns`` are nanoseconds since boot, suspend included (CLOCK_BOOTTIME). ``workload`` is the number that was given
+    at binding, ``slot`` the name of the profile (empty when it has gone meanwhile). What does not belong to the hook is
+    empty: ``path`` and ``access`` belong to file hooks, ``path`` to mounts too (the source), ``capability``,
+    ``address`` and ``port``, ``fstype`` and ``mount_flags`` to theirs.
+    """
+
+    boot_ns: int
+    tgid: int
+    tid: int
+    uid: int
+    comm: str
+    workload: int
+    slot: str
+    cgroup_id: int
+    mount_namespace: int
+    hook: Hook
+    verdict: Verdict
+    reason: Reason = Reason.RULE
+    path: str = ""
+    access: Access = _NO_ACCESS
+    capability: int | None = None
+    address: IPv4Address | IPv6Address | None = None
+    port: int = 0
+    fstype: str = ""
+    mount_flags: int = 0
+
+    @property
+    def denied(self) -> bool:
+        """Whether the request was refused."""
+        return self.verdict is Verdict.DENIED
+
+
+def decode(record: bytes, slot_name: str) -> BpfEvent | None:
+    """An event from its bytes, None when they are not one (a newer program's)."""
+    if len(record) < ctypes.sizeof(EventHeader):
+        return None
+    header = EventHeader.from_buffer_copy(record)
+    try:
+        hook, verdict, reason = Hook(header.hook), Verdict(header.verdict), Reason(header.reason)
+    except ValueError:
+        return None
+    start = ctypes.sizeof(EventHeader)
+    text = record[start : start + header.text_length].decode("utf-8", "backslashreplace")
+    is_path = hook not in (*_WITHOUT_PATH, *_MOUNTS)
+    address: IPv4Address | IPv6Address | None = None
+    if hook in _CONNECTIONS:
+        raw = bytes(header.address)
+        address = IPv4Address(raw[:4]) if header.argument >> 16 == 4 else IPv6Address(raw)
+    return BpfEvent(
+        boot_ns=header.time,
+        tgid=header.tgid,
+        tid=header.tid,
+        uid=header.uid,
+        comm=header.comm.decode("utf-8", "backslashreplace"),
+        workload=header.workload,
+        slot=slot_name,
+        cgroup_id=header.cgroup,
+        mount_namespace=header.mount_namespace,
+        hook=hook,
+        verdict=verdict,
+        reason=reason,
+        path=text,
+        access=Access(header.argument & 0xFF) if is_path else _NO_ACCESS,
+        capability=int(header.argument) if hook is Hook.CAPABLE else None,
+        address=address,
+        port=int(header.argument & 0xFFFF) if hook in _CONNECTIONS else 0,
+        fstype=bytes(header.address).rstrip(b"\0").decode(errors="replace") if hook in _MOUNTS else "",
+        mount_flags=int(header.argument) if hook in _MOUNTS else 0,
+    )
+
+
+def slot_of(record: bytes) -> int:
+    """The slot number in an event's bytes, 0 when they are not one."""
+    if len(record) < ctypes.sizeof(EventHeader):
+        return 0
+    return EventHeader.from_buffer_copy(record).slot

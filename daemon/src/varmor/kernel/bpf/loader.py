@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the compiled object to pinned programs that judge."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from varmor.kernel.bpf.libbpf import BpfError, KernelBtf, library
+
+OBJECT = Path(__file__).with_name("enforcer.bpf.o")
+TABLE_BYTES = 4 << 20
+"""Default size of the table of automata; a power of two."""
+
+_OPTIONAL = "?lsm/"
+_ITERATOR = "iter/"
+
+
+class RoData(ctypes.Structure):
+    """The object's constants, in the order of its section ``.rodata`` (a test compares it with the BTF)."""
+
+    host_mount_namespace: int
+    table_words: int
+    _fields_ = (("host_mount_namespace", ctypes.c_uint32), ("table_words", ctypes.c_uint32))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is fixed when the object is loaded. Another value needs another set of programs.
+
+    Raises:
+        ValueError: ``table_bytes`` is not a power of two, or too small.
+    """
+
+    table_bytes: int = TABLE_BYTES
+    object_path: Path = field(default=OBJECT)
+
+    def __post_init__(self) -> None:
+        if self.table_bytes < 1 << 14 or self.table_bytes & (self.table_bytes - 1):
+            raise ValueError(f"table_bytes is {self.table_bytes}; expected a power of two of at least 16384")
+
+    def digest(self) -> str:
+        """Names the pinned set of programs and maps that these settings give."""
+        try:
+            content = self.object_path.read_bytes()
+        except OSError as error:
+            raise BpfError(
+                f"the BPF object {self.object_path} cannot be read ({error.strerror}); make it with `make bpf`"
+            ) from error
+        return hashlib.sha256(content + f"|{self.table_bytes}".encode()).hexdigest()[:16]
+
+
+def host_mount_namespace() -> int:
+    """Inode number of the first process's mount namespace."""
+    return os.stat("/proc/1/ns/mnt").st_ino  # noqa: PTH116 - a path object would follow nothing differently
+
+
+def load(settings: Settings, pins: Path) -> list[str]:
+    """Load the object, attach its programs and pin maps and links below ``pins`` (a directory that exists, on bpffs).
+
+    Programs start to judge one by one while they are attached; nothing is bound yet, so the order does not matter.
+    Returns the hooks that this kernel lacks.
+
+    Raises:
+        BpfError: the kernel refuses something; with the last words of its verifier.
+    """
+    lib = library()
+    path = str(settings.object_path)
+    handle = lib.pointer(f"the BPF object {path} cannot be opened", "bpf_object__open_file", path.encode(), None)
+    try:
+        programs = lib.each("bpf_object__next_program", handle)
+        maps = {_text("bpf_map__name", item): item for item in lib.each("bpf_object__next_map", handle)}
+        absent = _choose(programs)
+        _configure(settings, maps)
+        lib.number("the kernel refuses the BPF enforcer", "bpf_object__load", handle)
+        for name, item in maps.items():
+            if "." not in name:  # .rodata and its like are the object's own
+                _pin("map", name, "bpf_map__pin", item, pins / f"map_{name}")
+        for program in programs:
+            if _hook(program) not in absent:
+                _attach(program, pins)
+    finally:
+        lib.call("bpf_object__close", handle)
+    return sorted(absent)
+
+
+def _text(function: str, item: int) -> str:
+    return bytes(library().call(function, item)).decode()
+
+
+def _hook(program: int) -> str:
+    """The LSM hook of a program that may be left out, else empty."""
+    section = _text("bpf_program__section_name", program)
+    return section.removeprefix(_OPTIONAL) if section.startswith(_OPTIONAL) else ""
+
+
+def _choose(programs: list[int]) -> set[str]:
+    """Switch on the optional programs whose hook the kernel has; give back the names of the others."""
+    absent: set[str] = set()
+    with KernelBtf() as btf:
+        for program in programs:
+            hook = _hook(program)
+            if not hook:
+                continue
+            if btf.function(f"bpf_lsm_{hook}"):
+                library().call("bpf_program__set_autoload", program, True)
+            else:
+                absent.add(hook)
+    return absent
+
+
+def _configure(settings: Settings, maps: dict[str, int]) -> None:
+    lib = library()
+    lib.number("the size of the table", "bpf_map__set_value_size", maps["table"], settings.table_bytes)
+    rodata = next((item for name, item in maps.items() if name.endswith(".rodata")), None)
+    if rodata is None:
+        raise BpfError(f"the BPF object {settings.object_path} has no section .rodata")
+    size = ctypes.c_size_t()
+    address = lib.pointer("the constants", "bpf_map__initial_value", rodata, ctypes.byref(size))
+    if size.value < ctypes.sizeof(RoData):
+        raise BpfError(f"the BPF object {settings.object_path} has {size.value} bytes of constants; rebuild it")
+    constants = RoData.from_address(address)
+    constants.host_mount_namespace = host_mount_namespace()
+    constants.table_words = settings.table_bytes // 4
+
+
+def _attach(program: int, pins: Path) -> None:
+    lib = library()
+    name = _text("bpf_program__name", program)
+    what = "iter" if _text("bpf_program__section_name", program).startswith(_ITERATOR) else "link"
+    link = lib.pointer(f"the BPF program {name} cannot be attached", "bpf_program__attach", program)
+    try:
+        _pin("link", name, "bpf_link__pin", link, pins / f"{what}_{name}")
+    finally:
+        # the pin keeps it attached
+        lib.call("bpf_link__destroy", link)
+
+
+def _pin(kind: str, name: str, function: str, item: int, path: Path) -> None:
+    library().number(f"the BPF {kind} {name} cannot be pinned as {path}", function, item, str(path).encode())

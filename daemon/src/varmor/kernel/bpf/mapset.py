@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pinned maps of one set of programs, opened."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import TypeVar
+
+from varmor.kernel.bpf.layout import (
+    UNIT_PATH_SIZE,
+    CgroupBinding,
+    Counter,
+    MountBinding,
+    NetworkKey,
+    NetworkValue,
+    PortRangeRecord,
+    ProfileRecord,
+    Workload,
+)
+from varmor.kernel.bpf.libbpf import BpfError
+from varmor.kernel.bpf.maps import HashMap, PinnedMap, SharedArray
+
+Opened = TypeVar("Opened", bound=PinnedMap)
+
+
+class UnitKey(ctypes.Structure):
+    """A unit's path below the root of the unified cgroup hierarchy."""
+
+    path: bytes
+    _fields_ = (("path", ctypes.c_char * UNIT_PATH_SIZE),)
+
+
+class MapSet:
+    """All maps below a directory of pins.
+
+    Raises:
+        BpfError: one is missing or cannot be opened.
+    """
+
+    def __init__(self, pins: Path) -> None:
+        self.pins = pins
+        self._open: list[PinnedMap] = []
+        try:
+            self.workloads = self._keep(SharedArray(pins / "map_workloads", Workload))
+            self.slots = self._keep(SharedArray(pins / "map_slots", ctypes.c_uint32))
+            self.profiles = self._keep(HashMap(pins / "map_profiles", ctypes.c_uint32, ProfileRecord))
+            self.cgroups = self._keep(HashMap(pins / "map_cgroups", ctypes.c_uint64, CgroupBinding))
+            self.mount_namespaces = self._keep(HashMap(pins / "map_mount_namespaces", ctypes.c_uint32, MountBinding))
+            self.units = self._keep(HashMap(pins / "map_units", UnitKey, CgroupBinding))
+            self.pids = self._keep(HashMap(pins / "map_pids", ctypes.c_uint32, ctypes.c_uint32))
+            self.table = self._keep(SharedArray(pins / "map_table", ctypes.c_uint32))
+            self.classes = self._keep(SharedArray(pins / "map_classes", ctypes.c_uint8))
+            self.networks = self._keep(HashMap(pins / "map_networks", NetworkKey, NetworkValue))
+            self.ports = self._keep(SharedArray(pins / "map_ports", PortRangeRecord))
+            self.counters = self._keep(HashMap(pins / "map_counters", ctypes.c_uint32, ctypes.c_uint64))
+            self.events = self._keep(PinnedMap(pins / "map_events"))
+        except BpfError:
+            self.close()
+            raise
+
+    def _keep(self, opened: Opened) -> Opened:
+        self._open.append(opened)
+        return opened
+
+    def counter(self, which: Counter) -> int:
+        """A counter of the programs."""
+        value = self.counters.get(ctypes.c_uint32(int(which)))
+        return int(value.value) if value is not None else 0
+
+    def close(self) -> None:
+        """Close all descriptors and mappings; what is pinned stays."""
+        for opened in self._open:
+            opened.close()
+        self._open.clear()
