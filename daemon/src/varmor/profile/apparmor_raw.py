@@ -92,9 +92,7 @@ class _Scanner:
                 continue
             if begin is None and not sign.isspace():
                 begin = (self._at, self._line, self._column())
-            if sign == "," and not self._open:
-                if begin is None:
-                    raise self._error("a comma without a rule")
+            if begin is not None and sign == "," and not self._open:
                 yield _Statement(self._text[begin[0] : self._at].strip(), begin[1], begin[2])
                 begin = None
                 self._step()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from varmor.policy.types import SyscallArg
 
 FULL = (1 << 64) - 1
-MAX_CELLS = 128
+MAX_CELLS = 64
 
 Cell = tuple[SyscallArg, ...]
 """Comparisons that must all hold, at most one for each argument, sorted by its index."""
@@ -246,7 +246,7 @@ def subtract(cell: Cell, others: list[Cell]) -> tuple[list[Cell], bool]:
                     continue
                 if part is not None:
                     parts[part] = None
-        left = _without_subsumed(list(parts))
+        left = _without_subsumed(list(parts)) if len(parts) <= 4 * MAX_CELLS else list(parts)
         if len(left) > MAX_CELLS:
             return [], False
     return left, exact

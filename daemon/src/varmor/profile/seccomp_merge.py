@@ -8,12 +8,14 @@ where the combination cannot be said by comparisons of arguments, the stricter s
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import Any
 
 from varmor.errors import VarmorError
 from varmor.profile.seccomp import overlap_note
-from varmor.profile.seccomp_condition import ALWAYS, Cell, UnsayableError, intersect, subtract
+from varmor.profile.seccomp_condition import ALWAYS, UnsayableError, intersect, subtract
 from varmor.profile.seccomp_table import (
+    ALLOW,
     Action,
     Rule,
     Table,
@@ -53,7 +55,7 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
     default = _stricter(our_default, base_default)
     base_table, our_table = read_table(base), read_table(ours)
     # With our default of ALLOW, syscalls that only the base names stay as they are.
-    touched = set(our_table) if our_default.strictness <= base_default.strictness else set(our_table) | set(base_table)
+    touched = set(our_table) if our_default == ALLOW else set(our_table) | set(base_table)
     kept: list[dict[str, Any]] = []
     for entry in base.get("syscalls") or ():
         names = [name for name in entry.get("names") or () if name not in touched]
@@ -80,32 +82,44 @@ def _stricter(first: Action, second: Action) -> Action:
     return second if second.strictness > first.strictness else first
 
 
-def _combine(
-    first: tuple[list[Rule], Action], second: tuple[list[Rule], Action], default: Action
-) -> tuple[list[Rule], bool]:
-    """All regions of both rule lists with the stricter of the two decisions."""
+Side = tuple[list[Rule], Action]
+"""The rules of one syscall in one filter, and the filter's default."""
+
+
+def _combine(ours: Side, base: Side, default: Action) -> tuple[list[Rule], bool]:
+    """All regions of both rule lists with the stricter of the two decisions.
+
+    Regions that differ do not overlap, but for denials where the result is not exact. Those are then taken whole, so
+    that nothing that one side refuses slips through a region that could not be said.
+    """
+    our_rules, our_rest, our_exact = _regions(*ours)
+    base_rules, base_rest, base_exact = _regions(*base)
+    exact = our_exact and base_exact
     regions: list[Rule] = []
-    exact = True
-    sides: list[list[Rule]] = []
-    for rules, own_default in (first, second):
-        separate, clean = disjoint(rules, own_default)
-        rest, rest_clean = subtract(ALWAYS, [cell for cell, _ in separate])
-        exact = exact and clean and rest_clean
-        sides.append([*separate, *((cell, own_default) for cell in rest)])
-    for our_cell, our_action in sides[0]:
-        for base_cell, base_action in sides[1]:
-            action = _stricter(our_action, base_action)
-            cell, clean = _both(our_cell, base_cell, deny=action.denies)
-            exact = exact and clean
-            if cell is not None and action != default:
-                regions.append((cell, action))
-    separate, clean = disjoint(regions, default)
-    return separate, exact and clean
+    # Where both sides' defaults meet, the merged default says it.
+    pairs = itertools.chain(
+        itertools.product(our_rules, base_rules + base_rest), itertools.product(our_rest, base_rules)
+    )
+    for (our_cell, our_action), (base_cell, base_action) in pairs:
+        action = _stricter(our_action, base_action)
+        if action == default:
+            continue
+        try:
+            cell = intersect(our_cell, base_cell)
+        except UnsayableError:
+            exact = False
+            continue
+        if cell is not None:
+            regions.append((cell, action))
+    if not exact:
+        refused = [rule for rule in (*our_rules, *base_rules) if rule[1].denies]
+        separate, _ = disjoint(refused, default)
+        regions = [*separate, *(rule for rule in regions if not rule[1].denies)]
+    return list(dict.fromkeys(regions)), exact
 
 
-def _both(first: Cell, second: Cell, *, deny: bool) -> tuple[Cell | None, bool]:
-    """The intersection, or a stand-in on the strict side: nothing for what allows, one of the two for what denies."""
-    try:
-        return intersect(first, second), True
-    except UnsayableError:
-        return (first if deny else None), False
+def _regions(rules: list[Rule], default: Action) -> tuple[list[Rule], list[Rule], bool]:
+    """A side's disjoint rules, the rest where its default decides, and whether both are exact."""
+    separate, clean = disjoint(rules, default)
+    rest, rest_clean = subtract(ALWAYS, [cell for cell, _ in separate])
+    return separate, [(cell, default) for cell in rest], clean and rest_clean
