@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From events of the BPF enforcer to violations."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from varmor.catalog import capabilities
+from varmor.kernel.bpf.events import BpfEvent
+from varmor.kernel.bpf.layout import Hook, Reason
+from varmor.node.violation_attribution import Attributor
+from varmor.node.violation_record import Action, Attribution, Violation
+from varmor.profile.tables import origin_of
+from varmor.profile.types import Access, BpfProfile
+
+_MOUNT_FLAGS = (
+    (1, "ro"), (2, "nosuid"), (4, "nodev"), (8, "noexec"), (16, "sync"), (32, "remount"), (64, "mand"),
+    (128, "dirsync"), (1024, "noatime"), (2048, "nodiratime"), (4096, "bind"), (8192, "move"), (16384, "rec"),
+    (32768, "silent"), (1 << 16, "posixacl"), (1 << 17, "unbindable"), (1 << 18, "private"), (1 << 19, "slave"),
+    (1 << 20, "shared"), (1 << 21, "relatime"), (1 << 23, "i_version"), (1 << 24, "strictatime"),
+)  # fmt: skip
+_PERMISSIONS = ((Access.READ, "read"), (Access.WRITE, "write"), (Access.APPEND, "append"), (Access.EXEC, "exec"))
+_MOUNTS = (Hook.MOUNT, Hook.MOVE_MOUNT, Hook.UMOUNT)
+_REASONS = {
+    Reason.PATH_TOO_LONG: "the path is too long to be judged",
+    Reason.PATH_TOO_DEEP: "the path is too deep to be judged",
+    Reason.NO_BUFFER: "no buffer was free to judge the path",
+    Reason.NO_PLACE: "the file is on a mount of no mount namespace",
+    Reason.ABOVE_RULE: "denied paths lie below the directory that would move",
+}
+
+
+class BpfViolations:
+    """Makes violations of the BPF enforcer's events."""
+
+    def __init__(self, attributor: Attributor) -> None:
+        self._attributor = attributor
+
+    def violation(self, event: BpfEvent) -> Violation:
+        """The violation that an event tells of."""
+        owner = self._attributor.by_number(event.workload, event.mount_namespace)
+        tenant = owner.tenant if owner else None
+        name = event.slot or (tenant.profile if tenant else "")
+        profile = self._attributor.profile(name)
+        facts = _facts(event)
+        facts["rule"] = _rule(event, profile.bpf) if profile is not None and profile.bpf is not None else ""
+        if event.reason is not Reason.RULE:
+            facts["reason"] = _REASONS.get(event.reason, event.reason.name.lower())
+        return Violation(
+            enforcer="BPF",
+            action=Action.DENIED if event.denied else Action.AUDIT,
+            profile=name,
+            pid=event.tgid,
+            timestamp=_wall_time(event.boot_ns),
+            event={**facts, "comm": event.comm, "uid": event.uid, "tid": event.tid},
+            key=(event.comm, *(str(value) for value in facts.values())),
+            summary=_summary(event),
+            comm=event.comm,
+            workload=tenant.workload if tenant else None,
+            policy=self._attributor.policy(name),
+            mount_namespace=event.mount_namespace,
+            attribution=Attribution.KERNEL if tenant else Attribution.PROFILE,
+        )
+
+
+def _wall_time(boot_ns: int) -> float:
+    """Seconds since the epoch of a moment that is given since boot."""
+    return time.time() - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - boot_ns) / 1e9
+
+
+def _facts(event: BpfEvent) -> dict[str, Any]:
+    operation = event.hook.name.lower()
+    if event.capability is not None:
+        return {"operation": operation, "capability": _capability(event.capability)}
+    if event.address is not None:
+        socket = {"domain": "AF_INET" if event.address.version == 4 else "AF_INET6", "type": "", "protocol": ""}
+        address = {"ip": str(event.address), "port": event.port}
+        return {"operation": operation, "type": "connect", "socket": socket, "address": address}
+    if event.hook in _MOUNTS:
+        flags = [name for bit, name in _MOUNT_FLAGS if event.mount_flags & bit]
+        return {"operation": operation, "path": event.path, "type": event.fstype, "flags": flags}
+    if event.path:
+        return {"operation": operation, "permissions": _permissions(event.access), "path": event.path}
+    return {"operation": operation}
+
+
+def _summary(event: BpfEvent) -> str:
+    words = [event.hook.name.lower().replace("_", " ")]
+    if event.capability is not None:
+        words.append(_capability(event.capability))
+    if event.address is not None:
+        words.append(f"{event.address} port {event.port}")
+    if event.path:
+        words += [*_permissions(event.access), event.path]
+    return " ".join(words)
+
+
+def _permissions(access: Access) -> list[str]:
+    return [name for bit, name in _PERMISSIONS if access & bit]
+
+
+def _capability(number: int) -> str:
+    names = capabilities.NAMES
+    return f"CAP_{names[number].upper()}" if number < len(names) else f"CAP_{number}"
+
+
+def _rule(event: BpfEvent, profile: BpfProfile) -> str:
+    """The ``origin`` of the rule behind an event; empty when the profile has changed since."""
+    if event.capability is not None:
+        wanted = 1 << event.capability
+        return next((r.origin for r in profile.capabilities if r.mask & wanted and _speaks(event, r)), "")
+    if event.address is not None:
+        return next((r.origin for r in profile.egress if _reaches(event, r.network, r.ports) and _speaks(event, r)), "")
+    if event.hook in _MOUNTS:
+        kinds = (event.fstype, "*")
+        return next((r.origin for r in profile.mounts if r.fstype in kinds and _speaks(event, r)), "")
+    if event.path:
+        return origin_of(profile, event.path, event.access, denied=event.denied)
+    operation = event.hook.name.lower()
+    return next((r.origin for r in profile.switches if r.operation == operation and _speaks(event, r)), "")
+
+
+def _speaks(event: BpfEvent, rule: Any) -> bool:
+    """Whether a rule does what the event tells: denies, or lets pass and records."""
+    return bool(rule.deny if event.denied else rule.audit)
+
+
+def _reaches(event: BpfEvent, network: Any, ports: tuple[tuple[int, int], ...]) -> bool:
+    inside = network is None or (event.address is not None and event.address in network)
+    return inside and (not ports or any(low <= event.port <= high for low, high in ports))
