@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from varmor.errors import VarmorError
@@ -47,6 +48,14 @@ class MemoryEnforcer:
         return set(self.has)
 
 
+@dataclass(frozen=True)
+class MemoryBinding:
+    """A bound unit."""
+
+    slot: str
+    unit: str
+
+
 class MemoryBinder:
     """Slots, bound cgroups and bound units."""
 
@@ -83,8 +92,8 @@ class MemoryBinder:
     def unbind_unit(self, cgroup_path: str) -> None:
         self.units.pop(cgroup_path, None)
 
-    def bound_units(self) -> dict[str, str]:
-        return {path: slot for path, (slot, _number) in self.units.items()}
+    def bindings(self) -> list[MemoryBinding]:
+        return [MemoryBinding(slot, path) for path, (slot, _number) in self.units.items()]
 
 
 class MemoryProcesses:

@@ -48,14 +48,14 @@ def test_a_stopped_unit_is_bound_by_path_and_gets_its_drop_in(node: Node) -> Non
     assert node.units.written[UNIT].directives == (("AppArmorProfile", "varmor-default-web"),)
     assert node.units.reloads == 1
     assert node.binder.units == {PATH: ("varmor-default-web", 1)}
-    assert node.binder.cgroups == {}
+    assert node.binder.adoptions == 0
 
 
 def test_a_running_unit_is_bound_at_once_and_only_once(node: Node) -> None:
     node.units.pids[UNIT] = 70
     node.tenancy.settle([state()], ALL)
     node.tenancy.settle([state()], ALL)
-    assert node.binder.cgroups == {1070: ("varmor-default-web", 1, False)}
+    assert node.binder.units == {PATH: ("varmor-default-web", 1)}
     assert node.binder.adoptions == 1
     assert node.units.reloads == 1
 
@@ -67,7 +67,6 @@ def test_the_end_of_a_policy_takes_everything_away(node: Node) -> None:
     assert node.units.written == {}
     assert node.units.reloads == 2
     assert node.binder.units == {}
-    assert node.binder.cgroups == {}
     assert node.tenancy.current() == []
 
 

@@ -181,9 +181,7 @@ class Tenancy:
         )
         if self._binder is None or not cgroup_id:
             return
-        if profile.name not in self._binder.state():
-            # The policy does not ask for BPF: an empty slot still tells later which container a process belonged to.
-            self._binder.apply(profile.name, "", BpfProfile(), observe=False)
+        claim_slot(self._binder, profile)
         self._binder.bind_cgroup(cgroup_id, profile.name, tenant.number, entrypoint=entrypoint)
 
     def _dismiss(self, tenant: Tenant) -> None:
@@ -209,6 +207,15 @@ class Tenancy:
         else:
             has = profile.seccomp is None or tenant.seccomp == seccomp_digest(profile)
         return "enforced" if has else "needs-restart"
+
+
+def claim_slot(binder: Binder, profile: Profile) -> None:
+    """Have a slot for a profile whose policy does not ask for BPF.
+
+    It is empty: it denies nothing, and still tells later which workload a process belonged to.
+    """
+    if profile.name not in binder.state():
+        binder.apply(profile.name, "", BpfProfile(), observe=False)
 
 
 def seccomp_digest(profile: Profile) -> str:

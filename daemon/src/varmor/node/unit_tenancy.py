@@ -8,33 +8,45 @@ every start before its first process, because the kernel side itself recognises 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from varmor.errors import VarmorError
 from varmor.node.policy_state import PolicyState
 from varmor.node.store import Store, Tenant
-from varmor.node.tenancy import Binder, ProcessFacts
+from varmor.node.tenancy import Binder, ProcessFacts, claim_slot
 from varmor.policy.precedence import select
 from varmor.policy.types import Enforcer, TargetKind
 from varmor.policy.workload import Workload, WorkloadKind
-from varmor.profile.types import BpfProfile, Profile, UnitSettings
+from varmor.profile.types import Profile, UnitSettings
 
 _LOG = logging.getLogger(__name__)
+
+
+class UnitBinding(Protocol):
+    """A binding that the BPF enforcer has: ``unit`` is the cgroup's path, empty for a container's binding."""
+
+    @property
+    def slot(self) -> str:
+        """The profile's name."""
+
+    @property
+    def unit(self) -> str:
+        """The path within the unified hierarchy."""
 
 
 class UnitBinder(Binder, Protocol):
     """What units need of the BPF enforcer besides."""
 
     def bind_unit(self, cgroup_path: str, slot_name: str, workload: int) -> None:
-        """Bind the cgroup that systemd will make at this path (within the unified hierarchy)."""
+        """Bind the cgroup at this path, the one that is there and those that systemd will make."""
 
     def unbind_unit(self, cgroup_path: str) -> None:
-        """Forget the path."""
+        """Forget the path; processes of the unit lose the profile."""
 
-    def bound_units(self) -> dict[str, str]:
-        """Bound paths and their slot names."""
+    def bindings(self) -> Sequence[UnitBinding]:
+        """All bindings."""
 
 
 class UnitControl(Protocol):
@@ -99,7 +111,7 @@ class UnitTenancy:
         self._bind_all(wanted)
         for tenant in self.current():
             if tenant.workload.id not in wanted:
-                self._dismiss(tenant)
+                self._store.dismiss(tenant)
 
     def current(self) -> list[Tenant]:
         """Units that carry a profile now."""
@@ -107,39 +119,31 @@ class UnitTenancy:
 
     def _bind_all(self, wanted: dict[str, Profile]) -> None:
         paths = {unit: self._units.cgroup_path(unit) for unit in wanted}
-        if self._binder is not None:
-            for path in self._binder.bound_units().keys() - set(paths.values()):
+        bound = self._bound()
+        for path in bound.keys() - set(paths.values()):
+            if self._binder is not None:
                 self._binder.unbind_unit(path)
-        known = {tenant.workload.id: tenant for tenant in self.current()}
         late = 0
         for unit, profile in wanted.items():
             pid = self._units.main_pid(unit)
-            late += self._bind(unit, profile, paths[unit], pid, known.get(unit))
+            tenant = self._store.admit(
+                Workload(kind=WorkloadKind.UNIT, id=unit, name=unit),
+                profile.name,
+                cgroup_id=self._processes.cgroup_id(pid) if pid else 0,
+                mount_namespace=self._processes.mount_namespace(pid) if pid else 0,
+                pid=pid,
+            )
+            if self._binder is not None and bound.get(paths[unit]) != profile.name:
+                claim_slot(self._binder, profile)
+                self._binder.bind_unit(paths[unit], profile.name, tenant.number)
+                late += bool(pid)
         if late and self._binder is not None:
             _LOG.info("%d running units were bound, %d of their tasks now", late, self._binder.adopt())
 
-    def _bind(self, unit: str, profile: Profile, path: str, pid: int, known: Tenant | None) -> int:
-        """Bind a unit; 1 when it already runs and was not bound before."""
-        workload = Workload(kind=WorkloadKind.UNIT, id=unit, name=unit)
-        cgroup_id = self._processes.cgroup_id(pid) if pid else 0
-        namespace = self._processes.mount_namespace(pid) if pid else 0
-        tenant = self._store.admit(workload, profile.name, cgroup_id=cgroup_id, mount_namespace=namespace, pid=pid)
+    def _bound(self) -> dict[str, str]:
         if self._binder is None:
-            return 0
-        if profile.name not in self._binder.state():
-            self._binder.apply(profile.name, "", BpfProfile(), observe=False)
-        if self._binder.bound_units().get(path) != profile.name:
-            self._binder.bind_unit(path, profile.name, tenant.number)
-        same = known is not None and (known.profile, known.cgroup_id) == (profile.name, cgroup_id)
-        if not cgroup_id or same:
-            return 0
-        self._binder.bind_cgroup(cgroup_id, profile.name, tenant.number, entrypoint=False)
-        return 1
-
-    def _dismiss(self, tenant: Tenant) -> None:
-        if self._binder is not None and tenant.cgroup_id:
-            self._binder.unbind_cgroup(tenant.cgroup_id)
-        self._store.dismiss(tenant)
+            return {}
+        return {binding.unit: binding.slot for binding in self._binder.bindings() if binding.unit}
 
     def report(self, tenant: Tenant, profile: Profile) -> UnitReport:
         """What a unit has of its profile now."""
