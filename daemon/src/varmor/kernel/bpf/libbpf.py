@@ -34,6 +34,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "bpf_object__next_map": (_POINTER, (_POINTER, _POINTER)),
     "bpf_program__name": (_TEXT, (_POINTER,)),
     "bpf_program__section_name": (_TEXT, (_POINTER,)),
+    "bpf_program__autoload": (ctypes.c_bool, (_POINTER,)),
     "bpf_program__set_autoload": (_INT, (_POINTER, ctypes.c_bool)),
     "bpf_program__attach": (_POINTER, (_POINTER,)),
     "bpf_link__pin": (_INT, (_POINTER, _TEXT)),

@@ -15,7 +15,6 @@ OBJECT = Path(__file__).with_name("enforcer.bpf.o")
 TABLE_BYTES = 4 << 20
 """Default size of the table of automata; a power of two."""
 
-_OPTIONAL = "?lsm/"
 _ITERATOR = "iter/"
 
 
@@ -80,35 +79,32 @@ def load(settings: Settings, pins: Path) -> list[str]:
             if "." not in name:  # .rodata and its like are the object's own
                 _pin("map", name, "bpf_map__pin", item, pins / f"map_{name}")
         for program in programs:
-            if _hook(program) not in absent:
+            if program not in absent:
                 _attach(program, pins)
     finally:
         lib.call("bpf_object__close", handle)
-    return sorted(absent)
+    return sorted(absent.values())
 
 
 def _text(function: str, item: int) -> str:
     return bytes(library().call(function, item)).decode()
 
 
-def _hook(program: int) -> str:
-    """The LSM hook of a program that may be left out, else empty."""
-    section = _text("bpf_program__section_name", program)
-    return section.removeprefix(_OPTIONAL) if section.startswith(_OPTIONAL) else ""
+def _choose(programs: list[int]) -> dict[int, str]:
+    """Switch on the optional programs whose hook the kernel has; give back the others with the names of their hooks.
 
-
-def _choose(programs: list[int]) -> set[str]:
-    """Switch on the optional programs whose hook the kernel has; give back the names of the others."""
-    absent: set[str] = set()
+    Optional are those whose section begins with "?" in the source: libbpf drops the sign and would not load them.
+    """
+    absent: dict[int, str] = {}
     with KernelBtf() as btf:
         for program in programs:
-            hook = _hook(program)
-            if not hook:
+            if library().call("bpf_program__autoload", program):
                 continue
+            hook = _text("bpf_program__section_name", program).removeprefix("lsm/")
             if btf.function(f"bpf_lsm_{hook}"):
                 library().call("bpf_program__set_autoload", program, True)
             else:
-                absent.add(hook)
+                absent[program] = hook
     return absent
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The directories on bpffs that keep programs and maps alive while no daemon runs.
 
-``/sys/fs/bpf/varmor/<digest>`` is a complete set, ``<digest>.new`` one that was being made when its maker died: it is
+``/sys/fs/bpf/varmor/<digest>`` is a complete set, ``<digest>-new`` one that was being made when its maker died: it is
 removed by the next start. A complete set appears under its name by one rename.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from varmor.kernel.bpf.libbpf import BpfError
 
 BPFFS = Path("/sys/fs/bpf")
-_NEW = ".new"
+_NEW = "-new"  # bpffs reserves names with dots
 
 
 class PinDirectory:
