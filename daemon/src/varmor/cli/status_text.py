@@ -22,6 +22,8 @@ def _node(status: dict[str, Any]) -> Iterator[str]:
 def _enforcers(status: dict[str, Any]) -> Iterator[str]:
     for name, support in status["enforcers"].items():
         yield f"{name:<9} {'available' if support['ok'] else 'NOT AVAILABLE: ' + support['reason']}"
+    if not status["audit"]["ok"]:
+        yield f"violations of AppArmor and seccomp are NOT RECORDED: {status['audit']['reason']}"
 
 
 def _policies(status: dict[str, Any]) -> Iterator[str]:

@@ -45,6 +45,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._changed.set)
         self._listen_to_kernel(loop)
         await self._pass()
+        await self._attempt("letting go what an earlier version left", self._parts.settle)
         server = ApiServer(self._settings.socket, self._handlers())
         await server.start()
         self._settings.ready_marker.touch()
@@ -57,10 +58,9 @@ class Daemon:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._worker.stop()
-        self._parts.violations.flush()
 
     def _jobs(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._resync(), self._scan(), self._feed_watchdog()]
+        return [self._resync(), self._scan(), self._feed_watchdog(), self._tick()]
 
     def _listen_to_kernel(self, loop: asyncio.AbstractEventLoop) -> None:
         for source in self._parts.event_sources:
@@ -112,7 +112,13 @@ class Daemon:
             await asyncio.sleep(self._settings.scan_seconds)
             if self._parts.directory.fingerprint() != self._seen_policies:
                 self._changed.set()
-            await self._attempt("a scan for containers", self._parts.scan)
+            await self._attempt("a scan for containers", self._parts.operations.scan)
+
+    async def _tick(self) -> None:
+        """Let folded violations out when their time is over."""
+        while True:
+            await asyncio.sleep(1)
+            self._parts.violations.tick()
 
     async def _feed_watchdog(self) -> None:
         period = notify.watchdog_seconds()

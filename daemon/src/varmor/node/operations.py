@@ -34,7 +34,11 @@ class RequestError(VarmorError):
 
 
 class Operations:
-    """The operations, over the parts of the daemon. ``node_status`` gives the facts about the node for ``status``."""
+    """The operations, over the parts of the daemon.
+
+    ``node_status`` gives the facts about the node for ``status``; ``inform`` is called when profiles or tenants have
+    changed.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Operations:
         containers: Tenancy,
         units: UnitTenancy,
         node_status: Callable[[], dict[str, Any]],
+        inform: Callable[[], None],
     ) -> None:
         self._directory = directory
         self._reconciler = reconciler
@@ -51,6 +56,7 @@ class Operations:
         self._containers = containers
         self._units = units
         self._node_status = node_status
+        self._inform = inform
         self._last_pass = 0.0
 
     def table(self) -> dict[str, Operation]:
@@ -74,8 +80,13 @@ class Operations:
         serving = self._enforcement.available()
         self._containers.use(states, serving)
         self._units.settle(states, serving)
-        self._containers.scan()
+        self.scan()
         self._last_pass = time.time()
+
+    def scan(self) -> None:
+        """Look for containers that came or went without the wrapper."""
+        self._containers.scan()
+        self._inform()
 
     # Questions
 
@@ -168,6 +179,7 @@ class Operations:
 
     def _container_create(self, request: dict[str, Any]) -> dict[str, Any]:
         decision = self._containers.create(*_container(request))
+        self._inform()
         return {
             "confine": decision.profile is not None,
             "profile": decision.profile.name if decision.profile else "",
@@ -180,7 +192,9 @@ class Operations:
         pid = request.get("pid")
         if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
             raise RequestError(f"pid is {pid!r}; expected the pid of the container's init process")
-        return {"bound": self._containers.created(*_container(request), pid)}
+        bound = self._containers.created(*_container(request), pid)
+        self._inform()
+        return {"bound": bound}
 
     def _container_deleted(self, request: dict[str, Any]) -> dict[str, Any]:
         self._containers.deleted(_container(request)[1])

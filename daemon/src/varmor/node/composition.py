@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root of varmord: every object of the daemon is made here, once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from varmor import __version__
+from varmor.catalog.loader import load as load_catalog
+from varmor.errors import VarmorError
+from varmor.kernel import audit
+from varmor.kernel.apparmor import AppArmor
+from varmor.kernel.bpf.enforcer import BpfEnforcer
+from varmor.kernel.seccomp import SeccompFiles
+from varmor.kernel.support import Support, no
+from varmor.node.enforcement import Enforcement
+from varmor.node.event_sources import AuditEvents, BpfEvents, EventSource
+from varmor.node.operations import Operations
+from varmor.node.policies import PolicyReconciler
+from varmor.node.policy_directory import PolicyDirectory
+from varmor.node.profile_enforcers import AppArmorProfiles, BpfProfiles, SeccompProfiles
+from varmor.node.settings import FailMode, Settings
+from varmor.node.store import Store
+from varmor.node.tenancy import Tenancy
+from varmor.node.unit_tenancy import UnitTenancy
+from varmor.node.violation_attribution import Attributor
+from varmor.node.violation_journal import ViolationJournal
+from varmor.node.violation_log import ViolationLog
+from varmor.node.violations import Violations
+from varmor.profile.types import NodeFacts
+from varmor.workload.containers import Containers
+from varmor.workload.process import Processes
+from varmor.workload.units import Units
+
+_LOG = logging.getLogger(__name__)
+_PARTITIONS = Path("/proc/partitions")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the event loop drives. ``settle`` is called once, after the first pass."""
+
+    directory: PolicyDirectory
+    reconciler: PolicyReconciler
+    operations: Operations
+    violations: Violations
+    event_sources: tuple[EventSource, ...]
+    settle: Callable[[], None]
+    close: Callable[[], None]
+
+
+def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
+    """Make the daemon's parts, opening the database and what the kernel keeps of ours.
+
+    Raises:
+        VarmorError: the daemon cannot run at all. An enforcer that is missing is no error; the status says why.
+    """
+    store = Store(settings.database)
+    processes = Processes()
+    bpf = BpfEnforcer()
+    bpf_support = _start(bpf)
+    binder = bpf if bpf_support.ok else None
+    apparmor = AppArmor()
+    enforcement = Enforcement(
+        [AppArmorProfiles(apparmor), SeccompProfiles(SeccompFiles()), BpfProfiles(bpf, bpf_support)], step
+    )
+    directory = PolicyDirectory(settings.policies)
+    reconciler = PolicyReconciler(directory, store, enforcement, load_catalog(), _facts(apparmor, enforcement))
+    containers = Tenancy(store, Containers(), processes, binder)
+    units = UnitTenancy(store, Units(fail_closed=settings.fail is FailMode.CLOSED), processes, binder)
+    attributor = Attributor(bpf.owner_of if binder else lambda _pid: None, processes)
+    violations = Violations(
+        settings.node_name, ViolationLog(settings.violations_log), ViolationJournal(), attributor, settings.metadata
+    )
+    stream, audit_support = _audit()
+    sources: list[EventSource] = [BpfEvents(bpf, violations)] if binder else []
+    sources += [AuditEvents(stream, violations)] if audit_support.ok else []
+    node_status = _NodeStatus(settings, audit_support, violations, tuple(sources))
+
+    def inform() -> None:
+        states = reconciler.states.values()
+        attributor.update(store.tenants(), [state.active.profile for state in states if state.active])
+
+    def settle() -> None:
+        if binder and bpf.retire_previous():
+            _LOG.info("the BPF programs of an earlier version were removed")
+
+    def close() -> None:
+        violations.flush()
+        stream.close()
+        bpf.close()
+        store.close()
+
+    operations = Operations(directory, reconciler, enforcement, containers, units, node_status, inform)
+    return Parts(directory, reconciler, operations, violations, tuple(sources), settle, close)
+
+
+def _start(bpf: BpfEnforcer) -> Support:
+    support = bpf.supported()
+    if support.ok:
+        try:
+            bpf.start()
+        except VarmorError as error:
+            support = no(str(error))
+    if not support.ok:
+        _LOG.warning("the BPF enforcer is not available: %s", support.reason)
+    return support
+
+
+def _audit() -> tuple[audit.AuditStream, Support]:
+    stream = audit.AuditStream()
+    support = audit.supported()
+    if support.ok:
+        try:
+            for message in stream.start():
+                _LOG.info("%s", message)
+        except VarmorError as error:
+            support = no(str(error))
+    if not support.ok:
+        _LOG.error("violations of AppArmor and seccomp are not recorded: %s", support.reason)
+    return stream, support
+
+
+def _facts(apparmor: AppArmor, enforcement: Enforcement) -> NodeFacts:
+    defaults = NodeFacts()
+    has_parser = apparmor.parser.path() is not None
+    return NodeFacts(
+        apparmor_parser=apparmor.parser.version() if has_parser else defaults.apparmor_parser,
+        apparmor_abi=apparmor.parser.abi_files() if has_parser else defaults.apparmor_abi,
+        disk_devices=_disk_devices(),
+        enforcers=enforcement.available(),
+        machine=platform.machine(),
+    )
+
+
+def _disk_devices() -> tuple[str, ...]:
+    """Names of block devices, as upstream's rules about disks want them."""
+    lines = _PARTITIONS.read_text(encoding="ascii").splitlines()[2:]
+    return tuple(sorted(line.split()[3] for line in lines))
+
+
+class _NodeStatus:
+    """The facts about the node in `varmor status`."""
+
+    def __init__(
+        self, settings: Settings, audit_support: Support, violations: Violations, sources: tuple[EventSource, ...]
+    ) -> None:
+        self._settings = settings
+        self._audit = audit_support
+        self._violations = violations
+        self._sources = sources
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def __call__(self) -> dict[str, Any]:
+        lost = self._violations.lost + sum(source.lost() for source in self._sources)
+        return {
+            "node": {
+                "name": self._settings.node_name,
+                "version": __version__,
+                "kernel": os.uname().release,
+                "started": self._started,
+                "fail": self._settings.fail.value,
+            },
+            "audit": {"ok": self._audit.ok, "reason": self._audit.reason},
+            "violations": {"recorded": self._violations.recorded, "lost": lost},
+        }
