@@ -7,6 +7,7 @@ and the version carries the hash of the content, so that a changed package is a 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import shutil
@@ -23,6 +24,7 @@ from scripts.collection import ROOT
 TEMPLATES = ROOT / "packaging"
 PRIVATE = Path("usr/lib/varmor/python")
 BPF_OBJECT = Path("varmor/kernel/bpf/enforcer.bpf.o")
+OLDEST_PYTHON = (3, 11)
 _INPUTS = ("daemon", "packaging", "scripts/dist_package.py")
 # Times before this one do not fit into a zip archive.
 _EARLIEST = 315532800
@@ -88,6 +90,7 @@ def build(folder: Path, release: bool = False) -> Path:
     with tempfile.TemporaryDirectory(prefix="varmor-dist-") as scratch:
         tree = Path(scratch) / "tree"
         _unpack(wheel(Path(scratch)), tree / PRIVATE)
+        check_syntax(tree / PRIVATE)
         _add_files(tree)
         version = upstream_version(tree / PRIVATE)
         full = version if release else f"{version}+{_moment()}.{content_digest(tree)[:12]}"
@@ -106,6 +109,19 @@ def wheel(folder: Path) -> Path:
         cwd=ROOT / "daemon",
     )
     return next(folder.glob("varmor-*.whl"))
+
+
+def check_syntax(python: Path) -> None:
+    """Raise DistError for a file that a node's Python does not accept: the package could not be installed there."""
+    for path in sorted(python.rglob("*.py")):
+        try:
+            ast.parse(path.read_bytes(), filename=str(path), feature_version=OLDEST_PYTHON)
+        except SyntaxError as error:
+            version = ".".join(str(number) for number in OLDEST_PYTHON)
+            name = path.relative_to(python)
+            raise DistError(
+                f"{name}:{error.lineno}: Python {version} on a node does not accept it: {error.msg}"
+            ) from error
 
 
 def upstream_version(python: Path) -> str:

@@ -93,9 +93,19 @@ class NodeProbe:
                 found[name] = {"path": path}
         if "containerd" in found:
             found["containerd"]["explicit_runtimes"] = _BINARY_NAME.findall(self._read(CONTAINERD_SETTINGS))
+            found["containerd"]["search_path"] = self.search_path_of("containerd")
         if "dockerd" in found:
             found["dockerd"]["settings"] = self._docker_settings()
         return found
+
+    def search_path_of(self, program: str) -> list[str]:
+        """The folders in PATH of a running program, found by its name; empty when it does not run."""
+        for process in (self._root / "proc").glob("[0-9]*"):
+            if self._read(f"proc/{process.name}/comm").strip() == program:
+                for variable in self._read(f"proc/{process.name}/environ").split("\0"):
+                    if variable.startswith("PATH="):
+                        return variable[len("PATH=") :].split(":")
+        return []
 
     def package_version(self, package: str) -> str:
         """The installed version of a Debian package; empty when it is not installed."""

@@ -69,12 +69,13 @@ runtimes:
   description:
     - The container runtimes that are installed, by the name of their program.
     - C(containerd.explicit_runtimes) lists the programs that its configuration names instead of finding C(runc) in
-      C(PATH); C(dockerd.settings) is the content of C(/etc/docker/daemon.json).
+      C(PATH), C(containerd.search_path) the folders in C(PATH) of the running containerd.
+    - C(dockerd.settings) is the content of C(/etc/docker/daemon.json).
   returned: success
   type: dict
   sample:
     runc: {path: /usr/sbin/runc}
-    containerd: {path: /usr/bin/containerd, explicit_runtimes: []}
+    containerd: {path: /usr/bin/containerd, explicit_runtimes: [], search_path: [/usr/sbin, /usr/bin]}
 package:
   description: The installed version of the package C(varmor); empty when it is not installed.
   returned: success

@@ -55,6 +55,14 @@ def test_a_wheel_without_the_bpf_object_is_refused(monkeypatch: pytest.MonkeyPat
         dist_package.build(tmp_path)
 
 
+def test_syntax_that_is_too_new_for_a_node_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fine.py").write_text("match 1:\n    case _:\n        pass\n")
+    dist_package.check_syntax(tmp_path)
+    (tmp_path / "new.py").write_text("\ndef f[T](x: T) -> T:\n    return x\n")
+    with pytest.raises(DistError, match=r"new\.py:2: Python 3\.11 on a node does not accept it"):
+        dist_package.check_syntax(tmp_path)
+
+
 def test_the_digest_sees_names_modes_and_content(tmp_path: Path) -> None:
     seen = set()
     program = tmp_path / "a"

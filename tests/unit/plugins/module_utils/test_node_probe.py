@@ -90,9 +90,17 @@ def test_runtimes_and_their_settings(node: Path) -> None:
         '[x.options]\n  BinaryName = "/usr/bin/kata"\n  # BinaryName = "/no"\n  BinaryName = ""\n',
     )
     write(node, "etc/docker/daemon.json", '{"log-driver": "journald"}')
+    write(node, "proc/7/comm", "containerd-shim\n")
+    write(node, "proc/7/environ", "PATH=/shim\0")
+    write(node, "proc/8/comm", "containerd\n")
+    write(node, "proc/8/environ", "LANG=C\0PATH=/usr/sbin:/usr/bin\0")
     assert probe(node).runtimes() == {
         "runc": {"path": "/usr/sbin/runc"},
-        "containerd": {"path": "/usr/bin/containerd", "explicit_runtimes": ["/usr/bin/kata"]},
+        "containerd": {
+            "path": "/usr/bin/containerd",
+            "explicit_runtimes": ["/usr/bin/kata"],
+            "search_path": ["/usr/sbin", "/usr/bin"],
+        },
         "dockerd": {"path": "/usr/sbin/dockerd", "settings": {"log-driver": "journald"}},
     }
 
