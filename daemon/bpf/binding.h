@@ -33,17 +33,18 @@ static __always_inline u64 generation_of(struct mnt_namespace *ns)
 static __always_inline bool rules_of(u32 index, struct subject *who)
 {
 	struct workload *workload = bpf_map_lookup_elem(&workloads, &index);
-	u32 *profile, slot, record;
+	u32 number, record;
+	struct slot *slot;
 
 	if (!workload)
 		return false;
-	slot = *(volatile u32 *)&workload->slot;
+	number = *(volatile u32 *)&workload->slot;
+	if (!number)
+		return false;
+	slot = bpf_map_lookup_elem(&slots, &number);
 	if (!slot)
 		return false;
-	profile = bpf_map_lookup_elem(&slots, &slot);
-	if (!profile)
-		return false;
-	record = *(volatile u32 *)profile;
+	record = *(volatile u32 *)&slot->profile;
 	if (!record)
 		return false;
 	who->profile = bpf_map_lookup_elem(&profiles, &record);
@@ -51,7 +52,7 @@ static __always_inline bool rules_of(u32 index, struct subject *who)
 		return false;
 	who->workload = index;
 	who->number = workload->number;
-	who->slot = slot;
+	who->slot = number;
 	return true;
 }
 

@@ -5,10 +5,10 @@
  *
  * The way from a task to its rules:
  *
- *   tasks[task].workload -> workloads[workload].slot -> slots[slot] -> profiles[profile] -> table, classes, ports, networks
+ *   tasks[task].workload -> workloads[workload].slot -> slots[slot].profile -> profiles[profile] -> table, classes, ports, networks
  *
  * A policy owns one slot. A new revision is written to an unused profile record and to unused parts of the tables, then
- * slots[slot] is set by one 4-byte store: every task sees the old or the new rules, never a mixture.
+ * slots[slot].profile is set by one 4-byte store: every task sees the old or the new rules, never a mixture.
  */
 #pragma once
 
@@ -57,6 +57,12 @@ struct task_binding {
 struct workload {
 	u32 number;
 	u32 slot;
+};
+
+/* slots[slot]: index in `profiles`, 0: no rules. An array's elements lie at multiples of 8 bytes. */
+struct slot {
+	u32 profile;
+	u32 reserved;
 };
 
 /* cgroups[cgroup id] and units[path in the cgroup2 hierarchy] */

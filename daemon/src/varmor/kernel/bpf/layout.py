@@ -86,6 +86,13 @@ class Workload(ctypes.Structure):
     _fields_ = (("number", ctypes.c_uint32), ("slot", ctypes.c_uint32))
 
 
+class Slot(ctypes.Structure):
+    """``slots[slot]``: the index of the profile record that is in force (0: none)."""
+
+    profile: int
+    _fields_ = (("profile", ctypes.c_uint32), ("reserved", ctypes.c_uint32))
+
+
 class CgroupBinding(ctypes.Structure):
     """``cgroups[cgroup id]`` and ``units[path]``."""
 

@@ -144,6 +144,9 @@ class SharedArray(PinnedMap, Generic[Value]):
         except OSError as error:
             self.close()
             raise BpfError(f"the map {path} cannot be mapped", error.errno or 0) from error
+        if self.max_entries > 1 and self.value_size % 8:
+            # the kernel pads elements to 8 bytes; a map with one value is an array of its own
+            raise BpfError(f"the map {path} has elements of {self.value_size} bytes, not a multiple of 8")
         count = self._size // ctypes.sizeof(value)
         self._elements: Any = (value * count).from_buffer(self._memory)
         self.count = count

@@ -16,6 +16,7 @@ from varmor.kernel.bpf.layout import (
     NetworkValue,
     PortRangeRecord,
     ProfileRecord,
+    Slot,
     Workload,
 )
 from varmor.kernel.bpf.libbpf import BpfError
@@ -43,7 +44,7 @@ class MapSet:
         self._open: list[PinnedMap] = []
         try:
             self.workloads = self._keep(SharedArray(pins / "map_workloads", Workload))
-            self.slots = self._keep(SharedArray(pins / "map_slots", ctypes.c_uint32))
+            self.slots = self._keep(SharedArray(pins / "map_slots", Slot))
             self.profiles = self._keep(HashMap(pins / "map_profiles", ctypes.c_uint32, ProfileRecord))
             self.cgroups = self._keep(HashMap(pins / "map_cgroups", ctypes.c_uint64, CgroupBinding))
             self.mount_namespaces = self._keep(HashMap(pins / "map_mount_namespaces", ctypes.c_uint32, MountBinding))

@@ -56,7 +56,7 @@ class ProfileStore:
         self._slots: dict[str, int] = {}
         self._records: dict[int, tuple[ProfileRecord, _Places]] = {}
         for slot in range(1, maps.slots.count):
-            number = int(maps.slots[slot])
+            number = maps.slots[slot].profile
             if not number:
                 continue
             record = maps.profiles.get(ctypes.c_uint32(number))
@@ -91,7 +91,7 @@ class ProfileStore:
 
     def state(self) -> dict[str, str]:
         """Slot names with the digest of the revision that is in force."""
-        return {name: _digest(self._records[int(self._maps.slots[slot])][0]) for name, slot in self._slots.items()}
+        return {name: _digest(self._records[self._maps.slots[slot].profile][0]) for name, slot in self._slots.items()}
 
     def put(self, name: str, digest: str, tables: Tables, *, observe: bool) -> None:
         """Make a revision the one in force. A second call with the same digest changes nothing.
@@ -101,13 +101,13 @@ class ProfileStore:
         """
         raw = _raw_digest(digest)
         slot = self._slots.get(name) or self._free_slot(name)
-        old = int(self._maps.slots[slot])
+        old = self._maps.slots[slot].profile
         if old and bytes(self._records[old][0].digest) == raw:
             return
         record, places = self._write(name, raw, tables, observe=observe)
         self._records[places.record] = (record, places)
         self._slots[name] = slot
-        self._maps.slots[slot] = places.record
+        self._maps.slots[slot].profile = places.record
         if old:
             self._retire(old)
 
@@ -116,8 +116,8 @@ class ProfileStore:
         slot = self._slots.pop(name, None)
         if slot is None:
             return
-        old = int(self._maps.slots[slot])
-        self._maps.slots[slot] = 0
+        old = self._maps.slots[slot].profile
+        self._maps.slots[slot].profile = 0
         self._retire(old)
 
     def _free_slot(self, name: str) -> int:
