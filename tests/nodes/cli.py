@@ -55,7 +55,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
 def _down(arguments: argparse.Namespace) -> int:
     sweep()
-    nodes = [_named(name) for name in arguments.names] if arguments.names else nodes_in(state_root())
+    nodes = _chosen(arguments.names)
     stop_nodes(nodes)
     for node in nodes:
         say(f"node {node.name}: gone")
@@ -69,8 +69,8 @@ def _list(_arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _inventory(_arguments: argparse.Namespace) -> int:
-    print(inventory([node for node in nodes_in(state_root()) if node.is_running()]), end="")
+def _inventory(arguments: argparse.Namespace) -> int:
+    print(inventory([node for node in _chosen(arguments.names) if node.is_running()]), end="")
     return 0
 
 
@@ -84,6 +84,11 @@ def _shell(arguments: argparse.Namespace) -> int:
     with NodeSet(["shell"], suite=arguments.suite, cmdline=arguments.cmdline) as nodes:
         say("a throw-away node; it is removed when the shell ends")
         return _attached(nodes["shell"], [])
+
+
+def _chosen(names: list[str]) -> list[Node]:
+    """The nodes that are there, of those named; all without a name."""
+    return [node for node in nodes_in(state_root()) if not names or node.name in names]
 
 
 def _named(name: str) -> Node:
@@ -131,15 +136,15 @@ def _add_node_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     verb.add_argument("names", nargs="+", metavar="NAME")
     _add_kind(verb)
     verb.set_defaults(run=_up)
-    verb = verbs.add_parser("down", help="stop and remove nodes, all without a name")
-    verb.add_argument("names", nargs="*", metavar="NAME")
+    verb = verbs.add_parser("list", help="name, state, suite, port and console log of every node")
     _add_state(verb)
-    verb.set_defaults(run=_down)
+    verb.set_defaults(run=_list)
     for name, run, words in (
-        ("list", _list, "name, state, suite, port and console log of every node"),
-        ("inventory", _inventory, "print an Ansible inventory of the running nodes"),
+        ("down", _down, "stop and remove nodes, all without a name"),
+        ("inventory", _inventory, "print an Ansible inventory of the running nodes, or of those named"),
     ):
         verb = verbs.add_parser(name, help=words)
+        verb.add_argument("names", nargs="*", metavar="NAME")
         _add_state(verb)
         verb.set_defaults(run=run)
     verb = verbs.add_parser("ssh", help="run a command on a node as root; one word goes to the node's shell as it is")

@@ -28,7 +28,7 @@ MEMORY = 1024
 DISK_SIZE = "6G"
 NAMESPACES = ("default", "k8s.io")
 _BOOT_SECONDS = 180
-_SOURCES = ("image.py", "initrd.py", "kernel.py", "machine.py", "node_init.sh", "qmp.py", "rootfs.py", "vm.py")
+_SOURCES = ("image.py", "initrd.py", "node_init.sh", "rootfs.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def node_image(suite: str = "bookworm") -> NodeImage:
     private = key_pair()
     parts = {
         "packages": versions,
-        "kernel": f"{boot.package} {boot.version}",
+        "kernel": f"{boot.release} {boot.version}",
         "workloads": {path.name: file_digest(path) for path in sorted(images.glob("*.tar"))},
         "ssh key": file_digest(private.with_suffix(".pub")),
         "qemu": machine.version(),

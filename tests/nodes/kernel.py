@@ -6,6 +6,7 @@ from __future__ import annotations
 import lzma
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,8 @@ _UNUSED = (
 class Kernel:
     """An unpacked kernel: ``image`` boots, ``modules`` is the folder that belongs at /lib/modules/<release>."""
 
-    package: str
-    version: str
     release: str
+    version: str
     folder: Path
 
     @property
@@ -51,29 +51,43 @@ class Kernel:
 def kernel(suite: str, flavour: str = FULL) -> Kernel:
     """The newest stock kernel of ``suite``, from the cache or from its package."""
     source = PackageSource(suite)
-    meta = f"linux-image-{flavour}"
-    needed = source.dependencies([meta]).get(meta, [])
-    names = [name for name in needed if re.fullmatch(r"linux-image-\d\S+", name)]
-    if not names:
-        raise NodeError(f"{suite}: {meta} depends on no linux-image-<release>; found {needed}")
-    package, version = names[0], source.version(names[0])
-    release = package.removeprefix("linux-image-")
-    parts = {"package": package, "version": version, "scripts": sources_digest("kernel.py")}
-    folder = entry(f"kernel-{suite}-{flavour}", parts, lambda path: _unpack(source, package, release, path))
-    return Kernel(package, version, release, folder)
+    release, packages = packages_of(source.resolve([f"linux-image-{flavour}"]), flavour)
+    parts = {"packages": packages, "scripts": sources_digest("kernel.py")}
+    names = [f"{package}={version}" for package, version in packages.items()]
+    folder = entry(f"kernel-{suite}-{flavour}", parts, lambda path: _unpack(source, names, release, path))
+    return Kernel(release, packages[f"linux-image-{release}"], folder)
 
 
-def _unpack(source: PackageSource, package: str, release: str, folder: Path) -> None:
-    (archive,) = source.download([package], folder / "deb")
+def packages_of(closure: Mapping[str, str], flavour: str) -> tuple[str, dict[str, str]]:
+    """The release of the kernel that a meta package's ``closure`` holds, and the packages that carry its files.
+
+    Up to Linux 6.12 Debian has all in one package; later kernels have their image and modules in several.
+    """
+    pattern = rf"linux-image-(\d\S*-{re.escape(flavour)})"
+    releases = [match[1] for name in closure if (match := re.fullmatch(pattern, name))]
+    if len(releases) != 1:
+        raise NodeError(f"linux-image-{flavour}: expected one linux-image-<release> below it; found {releases}")
+    found = {name: version for name, version in closure.items() if name.endswith(f"-{releases[0]}")}
+    return releases[0], dict(sorted(found.items()))
+
+
+def _unpack(source: PackageSource, packages: list[str], release: str, folder: Path) -> None:
     tree = folder / "tree"
-    run(["dpkg-deb", "-x", str(archive), str(tree)])
-    modules = next(path for path in (tree / "usr/lib/modules", tree / "lib/modules") if path.is_dir())
+    for archive in source.download(packages, folder / "deb"):
+        run(["dpkg-deb", "-x", str(archive), str(tree)])
+    modules = next((path for path in (tree / "usr/lib/modules", tree / "lib/modules") if path.is_dir()), None)
+    if modules is None:
+        raise NodeError(f"{', '.join(packages)}: no folder lib/modules in them")
     for name in _UNUSED:
         shutil.rmtree(modules / release / "kernel" / name, ignore_errors=True)
     (folder / "lib").mkdir()
     modules.rename(folder / "lib" / "modules")
-    for name in ("vmlinuz", "config", "System.map"):
-        (tree / "boot" / f"{name}-{release}").rename(folder / name)
+    # Later kernels have the image beside their modules, not in /boot.
+    images = (tree / "boot" / f"vmlinuz-{release}", folder / "lib/modules" / release / "vmlinuz")
+    image = next((path for path in images if path.is_file()), None)
+    if image is None:
+        raise NodeError(f"{', '.join(packages)}: no vmlinuz in them, neither in /boot nor beside the modules")
+    image.rename(folder / "vmlinuz")
     shutil.rmtree(tree)
     shutil.rmtree(folder / "deb")
     run(["depmod", "-b", str(folder), release])

@@ -24,6 +24,8 @@ from tests.nodes.vm import Memory, VirtualMachine
 
 _RESTORE_SECONDS = 60
 _BOOT_SECONDS = 180
+# A socket's path has 107 bytes at most, and ssh adds a random ending of 17 to that of its own.
+_LONGEST_FOLDER = 85
 Command = Sequence[str] | str
 
 
@@ -55,6 +57,10 @@ class Node:
         """
         if not name.replace("-", "").isalnum() or not name.isascii() or len(name) > 40:
             raise NodeError(f"node name {name!r}: expected letters, digits and dashes, 40 at most")
+        if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+            raise NodeError(
+                f"node {name}: its folder {folder} is too long for a socket; set VARMOR_NODES to a shorter one"
+            )
         image = node_image(suite)
         folder.mkdir(parents=True, exist_ok=True)
         node = cls(folder, Record(name, suite, str(image.folder), cmdline, 0, 0))

@@ -10,7 +10,7 @@ from tests.nodes import guest
 from tests.nodes.errors import NodeError
 from tests.nodes.kernel import Kernel
 
-KERNEL = Kernel("linux-image-6.1", "6.1-1", "6.1", Path("/cache/k"))
+KERNEL = Kernel("6.1", "6.1-1", Path("/cache/k"))
 SHARES = {"root": Path("/"), "out": Path("/tmp/o,ut")}
 
 

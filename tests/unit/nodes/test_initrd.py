@@ -29,7 +29,7 @@ def members(data: bytes) -> dict[str, tuple[int, bytes]]:
 
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    kernel = Kernel("linux-image-1", "1-1", "1", tmp_path)
+    kernel = Kernel("1", "1-1", tmp_path)
     kernel.modules.mkdir(parents=True)
     (kernel.modules / "modules.dep").write_text("b.ko: a.ko\na.ko:\n")
     (kernel.modules / "modules.builtin").write_text("")

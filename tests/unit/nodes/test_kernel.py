@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.nodes.errors import NodeError
-from tests.nodes.kernel import Kernel, load_order, module_bytes
+from tests.nodes.kernel import Kernel, load_order, module_bytes, packages_of
 
 
 @pytest.fixture
@@ -51,6 +51,20 @@ def test_a_compressed_module_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_a_kernel_knows_where_its_parts_are() -> None:
-    kernel = Kernel("linux-image-6.1.0-1-amd64", "6.1.1-1", "6.1.0-1-amd64", Path("/cache/k"))
+    kernel = Kernel("6.1.0-1-amd64", "6.1.1-1", Path("/cache/k"))
     assert kernel.image == Path("/cache/k/vmlinuz")
     assert kernel.modules == Path("/cache/k/lib/modules/6.1.0-1-amd64")
+
+
+def test_a_kernel_may_be_one_package_or_several() -> None:
+    one = {"linux-image-amd64": "6.1", "linux-image-6.1.0-9-amd64": "6.1", "kmod": "30", "linux-base": "4"}
+    assert packages_of(one, "amd64") == ("6.1.0-9-amd64", {"linux-image-6.1.0-9-amd64": "6.1"})
+    several = {"linux-image-7.3-amd64": "7.3", "linux-modules-7.3-amd64": "7.3", "linux-modules-amd64": "7.3"}
+    release, packages = packages_of(several, "amd64")
+    assert release == "7.3-amd64"
+    assert list(packages) == ["linux-image-7.3-amd64", "linux-modules-7.3-amd64"]
+
+
+def test_a_suite_without_the_kernel_is_an_error() -> None:
+    with pytest.raises(NodeError, match="expected one linux-image-<release>"):
+        packages_of({"linux-image-6.1-cloud-amd64-dbg": "6.1"}, "cloud-amd64")
