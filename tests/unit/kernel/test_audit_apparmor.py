@@ -64,8 +64,8 @@ def test_capability_with_the_kernels_padding() -> None:
 
 def test_network() -> None:
     found = event(
-        'operation="connect" class="net" profile="varmor-a" pid=12 comm="sh" laddr=1.2.3.4 lport=44 faddr=5.6.7.8 fport=80'
-        ' family="inet" sock_type="stream" protocol=6 requested_mask="send" denied_mask="send"'
+        'operation="connect" class="net" profile="varmor-a" pid=12 comm="sh" laddr=1.2.3.4 lport=44'
+        ' faddr=5.6.7.8 fport=80 family="inet" sock_type="stream" protocol=6 requested_mask="send" denied_mask="send"'
     )
     assert (found["netForeignAddr"], found["netForeignPort"], found["netSockType"]) == ("5.6.7.8", 80, "stream")
 
@@ -82,8 +82,8 @@ def test_unix_sockets_whose_addresses_are_beyond_the_grammar() -> None:
 
 def test_user_namespaces() -> None:
     found = event(
-        'operation="userns_create" class="namespace" profile="varmor-a" pid=1 comm="x" requested="userns_create"'
-        ' denied="userns_create"'
+        'operation="userns_create" class="namespace" profile="varmor-a" pid=1 comm="x"'
+        ' requested="userns_create" denied="userns_create"'
     )
     assert found["deniedMask"] == "userns_create"
 

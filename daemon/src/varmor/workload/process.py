@@ -96,8 +96,8 @@ class Processes:
             return True
         if name != "crun" and not name.isdigit():
             return False
-        words = self._text(pid, "cmdline").split("\0")
-        return os.path.basename(words[0]) in ("crun", "/proc/self/exe")  # noqa: PTH119  a word, not a path of ours
+        program = self._text(pid, "cmdline").split("\0")[0]
+        return program == "/proc/self/exe" or program.rpartition("/")[2] == "crun"
 
     def alive(self, pid: int) -> bool:
         """Whether the process exists and is not a zombie."""

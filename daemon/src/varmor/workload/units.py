@@ -80,8 +80,8 @@ class Units:
         """
         if unit == DAEMON_UNIT:
             raise UnitError(f"unit {unit}: the daemon cannot confine itself; choose another unit")
-        body = self._body(unit, settings)
         path = self._path(unit)
+        body = self._body(unit, settings)
         if _without_stamp(_text(path)) == f"{_HEADER}\n{body}":
             return False
         stamp = f"# Written in boot {boot_id()} at {time.clock_gettime(time.CLOCK_BOOTTIME):.2f} s."
