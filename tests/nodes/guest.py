@@ -170,9 +170,7 @@ def _run(
     try:
         return _pump(process, ours, sinks, timeout, console)
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        machine.end(process)
         for near in ours.values():
             near.close()
 

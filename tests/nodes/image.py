@@ -155,8 +155,7 @@ def _snapshot(folder: Path, private: Path) -> None:
             raise NodeError(f"image: the template did not come up: {fault}\nIts console says:\n{words}") from fault
         finally:
             connection.close()
-            process.kill()
-            process.wait()
+            machine.end(process)
 
 
 def _prepare(connection: Connection) -> None:

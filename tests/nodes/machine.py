@@ -20,6 +20,10 @@ PROGRAM = "qemu-system-x86_64"
 CPU = "Nehalem,+rdrand"
 
 
+# What this process has started and not yet seen ending: a node may be stopped by another object than started it.
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
 @functools.cache
 def version() -> str:
     """The version line of QEMU: a snapshot is valid for one version only."""
@@ -52,20 +56,21 @@ def stop(pid: int, mark: str, *, timeout: float = 10) -> None:
             raise NodeTimeoutError(f"qemu process {pid} ({mark}) is still there {timeout:.0f} s after SIGKILL")
         _reap(pid)
         time.sleep(0.01)
+    _reap(pid)
 
 
 def _reap(pid: int) -> None:
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        return
+    """Collect the status of a child of this process; another's child is not ours to collect."""
+    process = _children.get(pid)
+    if process is not None and process.poll() is not None:
+        del _children[pid]
 
 
 def start(argv: Sequence[str], log: Path, *, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
     """Start QEMU in a session of its own, its messages in ``log``. Raises `NodeError` when it is not installed."""
     with log.open("wb") as stream:
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -75,6 +80,16 @@ def start(argv: Sequence[str], log: Path, *, pass_fds: Sequence[int] = ()) -> su
             )
         except FileNotFoundError as fault:
             raise NodeError(f"{argv[0]} is not installed; run `python -m tests.nodes setup`") from fault
+    _children[process.pid] = process
+    return process
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a QEMU that this process started, if it still runs, and collect its status."""
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    _children.pop(process.pid, None)
 
 
 def tail(path: Path, lines: int = 30) -> str:
