@@ -58,7 +58,7 @@ def test_refuse_in_silence() -> None:
 def test_refuse_and_record() -> None:
     rules = _rules(_text(**RULES, auditViolations=True))
     assert "audit deny /etc/** wl," in rules
-    assert "audit deny @{PROC}/sys/[^k]** w," in rules
+    assert "audit deny @{PROC}/sys/{[^k]**,k,k[^e]**,ke,ke[^r]**} w," in rules
     assert not any(rule.startswith("deny") for rule in rules)
 
 

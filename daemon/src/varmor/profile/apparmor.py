@@ -25,13 +25,15 @@ _ALLOW_ABI_4 = ("userns,", "mqueue,", "io_uring,")
 _DEFAULT_ALLOW = ("network,", "capability,", "file,", "umount,")
 _PEERS = ("unconfined", "runc", "crun")
 
-# What they refuse. The globs say "everything but": AppArmor has no other negation.
+# What they refuse. The globs say "everything but", since AppArmor has no other negation; a class such as [^s] matches
+# a slash as well. The usual templates compare three letters one by one and so leave gaps (/proc/bus, kernel/sysrq,
+# kernel/threads-max, kernel/domainname); these do not.
 _DEFAULT_DENY = (
     "@{PROC}/* w",
-    "@{PROC}/{[^1-9],[^1-9][^0-9],[^1-9s][^0-9y][^0-9s],[^1-9][^0-9][^0-9][^0-9]*}/** w",
-    "@{PROC}/sys/[^k]** w",
-    # Only the limits of the container's own IPC namespace (sem, shm*) may be written. The usual template names every
-    # entry with s, h or m in the first three places as well, and so lets sysrq, threads-max and domainname be written.
+    # All but the directories of processes, and sys.
+    "@{PROC}/{[^0-9s]*,s,s[^y]*,sy,sy[^s]*,sys?*}/** w",
+    "@{PROC}/sys/{[^k]**,k,k[^e]**,ke,ke[^r]**} w",
+    # All but the limits of the container's own IPC namespace: sem and shm*.
     "@{PROC}/sys/kernel/{[^s]**,s,s[^eh]**,se,se[^m]**,sem?**,sh,sh[^m]**} w",
     "@{PROC}/sysrq-trigger rwklx",
     "@{PROC}/mem rwklx",
