@@ -38,15 +38,20 @@ def confined_words(invocation: Invocation) -> list[str]:
 def _profile_of(invocation: Invocation) -> str:
     """The profile of the container's first process: a kernel's answer, the runtimes do not keep theirs."""
     pid = _init_pid(invocation)
+    for part in _label(pid).rpartition(" (")[0].split("//&"):
+        if part.startswith(_PROFILE_PREFIX):
+            return part.split("//")[0]
+    return ""
+
+
+def _label(pid: int) -> str:
+    """The AppArmor label of a process with its mode; empty when it has none."""
     for name in ("attr/apparmor/current", "attr/current"):
         try:
             with open(f"/proc/{pid}/{name}", encoding="ascii", errors="replace") as stream:  # noqa: PTH123
-                label = stream.read(4096)
+                return stream.read(4096).strip("\0\n ")
         except OSError:
             continue
-        for part in label.strip("\0\n ").rpartition(" (")[0].split("//&"):
-            if part.startswith(_PROFILE_PREFIX):
-                return part.split("//")[0]
     return ""
 
 

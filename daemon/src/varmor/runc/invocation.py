@@ -15,7 +15,7 @@ _VERB_WITH_VALUE = frozenset(
 )  # fmt: skip
 _LONG = {"b": "bundle", "f": "config", "p": "process", "d": "detach"}
 _OPTIONAL_VALUE = frozenset({"rootless"})
-_RUN_ONLY = frozenset({"detach", "keep", "no-subreaper"})
+_RUN_ONLY = frozenset({"detach", "d", "keep", "no-subreaper"})
 
 
 class Invocation:
