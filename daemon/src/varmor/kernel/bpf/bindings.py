@@ -40,14 +40,13 @@ class Bindings:
 
     def __init__(self, maps: MapSet) -> None:
         self._maps = maps
-        self._index: dict[int, int] = {}
-        words = self._words()
-        for index in range(1, len(words) // 2):
-            if words[2 * index]:
-                self._index[words[2 * index]] = index
+        self._index = {number: index for index, number, _slot in self._entries() if number}
 
-    def _words(self) -> array[int]:
-        return array("I", self._maps.workloads.snapshot())
+    def _entries(self) -> list[tuple[int, int, int]]:
+        """All entries up to the last one in use: index, number, slot."""
+        used = self._maps.workloads.snapshot().rstrip(b"\0")
+        words = array("I", used.ljust(-(-len(used) // 8) * 8, b"\0"))
+        return [(index, words[2 * index], words[2 * index + 1]) for index in range(1, len(words) // 2)]
 
     def bind_cgroup(self, cgroup_id: int, slot: int, workload: int, flags: BindFlag) -> None:
         """Bind what executes in a cgroup from now on; a cgroup that is bound already changes its policy at once.
@@ -106,14 +105,13 @@ class Bindings:
 
     def release_slot(self, slot: int) -> None:
         """Take the policy from all workloads of a slot, so that the slot may be used for another."""
-        words = self._words()
-        for index in range(1, len(words) // 2):
-            if words[2 * index + 1] == slot:
+        for index, _number, used in self._entries():
+            if used == slot:
                 self._release(index)
 
     def release_unknown_slots(self, known: set[int]) -> None:
         """Mend what a process that died while it removed a policy left behind."""
-        for slot in set(self._words()[1::2]) - known - {0}:
+        for slot in {slot for _index, _number, slot in self._entries()} - known - {0}:
             self.release_slot(slot)
 
     def all(self) -> list[Binding]:
