@@ -13,7 +13,7 @@ from typing import Any
 
 from varmor.errors import VarmorError
 from varmor.profile.seccomp import overlap_note
-from varmor.profile.seccomp_condition import ALWAYS, UnsayableError, intersect, subtract
+from varmor.profile.seccomp_condition import UnsayableError, intersect, subtract
 from varmor.profile.seccomp_table import (
     ALLOW,
     Action,
@@ -92,15 +92,30 @@ def _combine(ours: Side, base: Side, default: Action) -> tuple[list[Rule], bool]
     Regions that differ do not overlap, but for denials where the result is not exact. Those are then taken whole, so
     that nothing that one side refuses slips through a region that could not be said.
     """
-    our_rules, our_rest, our_exact = _regions(*ours)
-    base_rules, base_rest, base_exact = _regions(*base)
-    exact = our_exact and base_exact
-    regions: list[Rule] = []
+    (our_rules, our_exact), (base_rules, base_exact) = disjoint(*ours), disjoint(*base)
+    regions, exact = _overlaps(our_rules, base_rules, default)
+    exact = exact and our_exact and base_exact
     # Where both sides' defaults meet, the merged default says it.
-    pairs = itertools.chain(
-        itertools.product(our_rules, base_rules + base_rest), itertools.product(our_rest, base_rules)
-    )
-    for (our_cell, our_action), (base_cell, base_action) in pairs:
+    for rules, others, other_default in ((our_rules, base_rules, base[1]), (base_rules, our_rules, ours[1])):
+        for cell, action in rules:
+            stricter = _stricter(action, other_default)
+            if stricter == default:
+                continue
+            pieces, clean = subtract(cell, [other for other, _ in others])
+            exact = exact and clean
+            regions += [(piece, stricter) for piece in pieces]
+    if not exact:
+        refused = [rule for rule in (*our_rules, *base_rules) if rule[1].denies]
+        separate, _ = disjoint(refused, default)
+        regions = [*separate, *(rule for rule in regions if not rule[1].denies)]
+    return list(dict.fromkeys(regions)), exact
+
+
+def _overlaps(ours: list[Rule], base: list[Rule], default: Action) -> tuple[list[Rule], bool]:
+    """Where rules of both sides meet, and whether all of that can be said."""
+    regions: list[Rule] = []
+    exact = True
+    for (our_cell, our_action), (base_cell, base_action) in itertools.product(ours, base):
         action = _stricter(our_action, base_action)
         if action == default:
             continue
@@ -111,15 +126,4 @@ def _combine(ours: Side, base: Side, default: Action) -> tuple[list[Rule], bool]
             continue
         if cell is not None:
             regions.append((cell, action))
-    if not exact:
-        refused = [rule for rule in (*our_rules, *base_rules) if rule[1].denies]
-        separate, _ = disjoint(refused, default)
-        regions = [*separate, *(rule for rule in regions if not rule[1].denies)]
-    return list(dict.fromkeys(regions)), exact
-
-
-def _regions(rules: list[Rule], default: Action) -> tuple[list[Rule], list[Rule], bool]:
-    """A side's disjoint rules, the rest where its default decides, and whether both are exact."""
-    separate, clean = disjoint(rules, default)
-    rest, rest_clean = subtract(ALWAYS, [cell for cell, _ in separate])
-    return separate, [(cell, default) for cell in rest], clean and rest_clean
+    return regions, exact
