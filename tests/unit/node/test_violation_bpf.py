@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from tests.unit.node.violation_examples import KEY, PROFILE, WEB, Groups, tenant
+from varmor.kernel.bpf.events import BpfEvent
+from varmor.kernel.bpf.layout import Hook, Reason, Verdict
+from varmor.node.violation_attribution import Attributor
+from varmor.node.violation_bpf import BpfViolations
+from varmor.node.violation_record import Action, Attribution
+from varmor.profile.types import Access, BpfProfile, CapabilityRule, EgressRule, MountRule, PathRule, SwitchRule
+
+RULES = BpfProfile(
+    paths=(PathRule("/etc/**", Access.WRITE, deny=True, audit=True, origin="disable-write-etc"),),
+    egress=(EgressRule(ip_network("169.254.169.254/32"), ((80, 80),), True, True, "block-metadata"),),
+    mounts=(MountRule("**", "*", 1, 1, True, True, "disallow-mount"),),
+    capabilities=(CapabilityRule(1 << 13, True, True, "disable-cap-net-raw"),),
+    switches=(SwitchRule("userns_create", True, True, "disallow-create-user-ns"),),
+)
+EVENT = BpfEvent(
+    boot_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME), tgid=9, tid=10, uid=33, comm="sh", workload=1,
+    slot=PROFILE.name, cgroup_id=500, mount_namespace=88, hook=Hook.FILE_OPEN, verdict=Verdict.DENIED, path="/etc/x",
+    access=Access.WRITE,
+)  # fmt: skip
+
+
+@pytest.fixture
+def bpf() -> BpfViolations:
+    attributor = Attributor(lambda _pid: None, Groups())
+    attributor.update([tenant()], [replace(PROFILE, bpf=RULES)])
+    return BpfViolations(attributor)
+
+
+def test_files(bpf: BpfViolations) -> None:
+    found = bpf.violation(EVENT)
+    assert (found.enforcer, found.action, found.workload, found.policy) == ("BPF", Action.DENIED, WEB, KEY)
+    assert (found.pid, found.mount_namespace, found.attribution) == (9, 88, Attribution.KERNEL)
+    assert abs(found.timestamp - time.time()) < 30
+    assert (found.event["operation"], found.event["permissions"], found.event["path"]) == (
+        "file_open",
+        ["write"],
+        "/etc/x",
+    )
+    assert found.event["rule"] == "disable-write-etc"
+    assert found.summary == "file open write /etc/x"
+
+
+def test_recorded_only(bpf: BpfViolations) -> None:
+    assert bpf.violation(replace(EVENT, verdict=Verdict.AUDIT)).action is Action.AUDIT
+
+
+@pytest.mark.parametrize(
+    ("change", "event", "rule"),
+    [
+        ({"hook": Hook.CAPABLE, "capability": 13}, {"capability": "CAP_NET_RAW"}, "disable-cap-net-raw"),
+        (
+            {"hook": Hook.CONNECT, "address": ip_address("169.254.169.254"), "port": 80},
+            {"type": "connect", "address": {"ip": "169.254.169.254", "port": 80}},
+            "block-metadata",
+        ),
+        (
+            {"hook": Hook.MOUNT, "path": "/dev/sda", "fstype": "ext4", "mount_flags": 1 | 4096},
+            {"path": "/dev/sda", "type": "ext4", "flags": ["ro", "bind"]},
+            "disallow-mount",
+        ),
+        ({"hook": Hook.USERNS_CREATE}, {"operation": "userns_create"}, "disallow-create-user-ns"),
+        ({"hook": Hook.CONNECT, "address": ip_address("::1"), "port": 1}, {"address": {"ip": "::1", "port": 1}}, ""),
+        ({"hook": Hook.CAPABLE, "capability": 63}, {"capability": "CAP_63"}, ""),
+    ],
+)
+def test_the_other_kinds(bpf: BpfViolations, change: dict[str, object], event: dict[str, object], rule: str) -> None:
+    bare = replace(EVENT, path="", access=Access(0))
+    found = bpf.violation(replace(bare, **change))  # type: ignore[arg-type]
+    assert found.event.items() >= event.items()
+    assert found.event["rule"] == rule
+
+
+def test_what_could_not_be_judged_says_why(bpf: BpfViolations) -> None:
+    found = bpf.violation(replace(EVENT, reason=Reason.PATH_TOO_LONG))
+    assert found.event["reason"] == "the path is too long to be judged"
+
+
+def test_a_workload_that_is_forgotten_keeps_its_profile(bpf: BpfViolations) -> None:
+    found = bpf.violation(replace(EVENT, workload=99))
+    assert (found.workload, found.profile, found.policy) == (None, PROFILE.name, KEY)
+    assert found.attribution is Attribution.PROFILE
