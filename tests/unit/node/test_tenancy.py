@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,12 @@ def state(target: str = "web*", text: str = "one", enforcers: Enforcer = ALL) ->
     return PolicyState(KEY, policy, "web.yaml", revision)
 
 
+def fit(runtime: str, seccomp: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A runtime that takes everything."""
+    del runtime
+    return seccomp, ()
+
+
 class Node:
     """A tenancy over stand-ins."""
 
@@ -33,7 +40,7 @@ class Node:
         self.containers = MemoryContainers()
         self.processes = MemoryProcesses()
         self.binder = MemoryBinder()
-        self.tenancy = Tenancy(self.store, self.containers, self.processes, self.binder)
+        self.tenancy = Tenancy(self.store, self.containers, self.processes, self.binder, fit)
         self.tenancy.use([state()], ALL)
         self.binder.slots["varmor-default-web"] = "digest"
 
@@ -152,7 +159,7 @@ def test_report_says_what_needs_a_restart(node: Node) -> None:
 
 
 def test_without_the_bpf_enforcer_nothing_is_bound(node: Node) -> None:
-    plain = Tenancy(node.store, node.containers, node.processes, None)
+    plain = Tenancy(node.store, node.containers, node.processes, None, fit)
     plain.use([state()], Enforcer.APPARMOR)
     node.containers.start("web1", 60, node.path)
     plain.scan()

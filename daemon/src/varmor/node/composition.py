@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from varmor.errors import VarmorError
 from varmor.kernel import audit
 from varmor.kernel.apparmor import AppArmor
 from varmor.kernel.bpf.enforcer import BpfEnforcer
+from varmor.kernel.probe import NodeReport, probe
 from varmor.kernel.seccomp import SeccompFiles
 from varmor.kernel.support import Support, no
 from varmor.node.enforcement import Enforcement
@@ -29,6 +29,7 @@ from varmor.node.profile_enforcers import AppArmorProfiles, BpfProfiles, Seccomp
 from varmor.node.settings import FailMode, Settings
 from varmor.node.store import Store
 from varmor.node.tenancy import Tenancy
+from varmor.node.unconfined import UnconfinedStarts
 from varmor.node.unit_tenancy import UnitTenancy
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_journal import ViolationJournal
@@ -36,6 +37,7 @@ from varmor.node.violation_log import ViolationLog
 from varmor.node.violations import Violations
 from varmor.profile.types import NodeFacts
 from varmor.workload.containers import Containers
+from varmor.workload.oci_runtime import OciRuntime, configured, examine
 from varmor.workload.process import Processes
 from varmor.workload.units import Units
 
@@ -68,12 +70,14 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
     bpf_support = _start(bpf)
     binder = bpf if bpf_support.ok else None
     apparmor = AppArmor()
+    seccomp = SeccompFiles()
+    report = probe(apparmor, seccomp)
     enforcement = Enforcement(
-        [AppArmorProfiles(apparmor), SeccompProfiles(SeccompFiles()), BpfProfiles(bpf, bpf_support)], step
+        [AppArmorProfiles(apparmor), SeccompProfiles(seccomp), BpfProfiles(bpf, bpf_support)], step
     )
     directory = PolicyDirectory(settings.policies)
-    reconciler = PolicyReconciler(directory, store, enforcement, load_catalog(), _facts(apparmor, enforcement))
-    containers = Tenancy(store, Containers(), processes, binder)
+    reconciler = PolicyReconciler(directory, store, enforcement, load_catalog(), _facts(report, enforcement))
+    containers = Tenancy(store, Containers(), processes, binder, _RuntimeLimits())
     units = UnitTenancy(store, Units(fail_closed=settings.fail is FailMode.CLOSED), processes, binder)
     attributor = Attributor(bpf.owner_of if binder else lambda _pid: None, processes)
     violations = Violations(
@@ -82,7 +86,8 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
     stream, audit_support = _audit()
     sources: list[EventSource] = [BpfEvents(bpf, violations)] if binder else []
     sources += [AuditEvents(stream, violations)] if audit_support.ok else []
-    node_status = _NodeStatus(settings, audit_support, violations, tuple(sources))
+    unconfined = UnconfinedStarts(settings.socket.with_name("unconfined"))
+    node_status = _NodeStatus(settings, report, audit_support, violations, tuple(sources))
 
     def inform() -> None:
         states = reconciler.states.values()
@@ -98,7 +103,7 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
         bpf.close()
         store.close()
 
-    operations = Operations(directory, reconciler, enforcement, containers, units, node_status, inform)
+    operations = Operations(directory, reconciler, enforcement, containers, units, node_status, inform, unconfined)
     return Parts(directory, reconciler, operations, violations, tuple(sources), settle, close)
 
 
@@ -128,16 +133,29 @@ def _audit() -> tuple[audit.AuditStream, Support]:
     return stream, support
 
 
-def _facts(apparmor: AppArmor, enforcement: Enforcement) -> NodeFacts:
-    defaults = NodeFacts()
-    has_parser = apparmor.parser.path() is not None
+def _facts(report: NodeReport, enforcement: Enforcement) -> NodeFacts:
     return NodeFacts(
-        apparmor_parser=apparmor.parser.version() if has_parser else defaults.apparmor_parser,
-        apparmor_abi=apparmor.parser.abi_files() if has_parser else defaults.apparmor_abi,
+        apparmor_parser=report.apparmor_parser,
+        apparmor_abi=report.apparmor_abi,
         disk_devices=_disk_devices(),
         enforcers=enforcement.available(),
-        machine=platform.machine(),
+        machine=report.machine,
     )
+
+
+class _RuntimeLimits:
+    """What each OCI runtime of the node cannot do; asked again when its program was replaced."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, OciRuntime]] = {}
+
+    def __call__(self, runtime: str, seccomp: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        path = runtime or configured().path
+        changed = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+        known = self._known.get(path)
+        if known is None or known[0] != changed:
+            known = self._known[path] = (changed, examine(path))
+        return known[1].usable(seccomp)
 
 
 def _disk_devices() -> tuple[str, ...]:
@@ -150,9 +168,15 @@ class _NodeStatus:
     """The facts about the node in `varmor status`."""
 
     def __init__(
-        self, settings: Settings, audit_support: Support, violations: Violations, sources: tuple[EventSource, ...]
+        self,
+        settings: Settings,
+        report: NodeReport,
+        audit_support: Support,
+        violations: Violations,
+        sources: tuple[EventSource, ...],
     ) -> None:
         self._settings = settings
+        self._report = report
         self._audit = audit_support
         self._violations = violations
         self._sources = sources
@@ -167,6 +191,7 @@ class _NodeStatus:
                 "kernel": os.uname().release,
                 "started": self._started,
                 "fail": self._settings.fail.value,
+                "probe": self._report.as_json(),
             },
             "audit": {"ok": self._audit.ok, "reason": self._audit.reason},
             "violations": {"recorded": self._violations.recorded, "lost": lost},

@@ -20,6 +20,7 @@ from varmor.node.policy_directory import PolicyDirectory, render
 from varmor.node.policy_state import PolicyState
 from varmor.node.store import policy_key
 from varmor.node.tenancy import Tenancy
+from varmor.node.unconfined import UnconfinedStarts
 from varmor.node.unit_tenancy import UnitTenancy
 from varmor.policy.parse import parse_object, parse_policies
 from varmor.policy.types import Policy, PolicyKey
@@ -49,6 +50,7 @@ class Operations:
         units: UnitTenancy,
         node_status: Callable[[], dict[str, Any]],
         inform: Callable[[], None],
+        unconfined: UnconfinedStarts,
     ) -> None:
         self._directory = directory
         self._reconciler = reconciler
@@ -57,6 +59,7 @@ class Operations:
         self._units = units
         self._node_status = node_status
         self._inform = inform
+        self._unconfined = unconfined
         self._last_pass = 0.0
 
     def table(self) -> dict[str, Operation]:
@@ -85,6 +88,7 @@ class Operations:
 
     def scan(self) -> None:
         """Look for containers that came or went without the wrapper."""
+        self._unconfined.collect()
         self._containers.scan()
         self._inform()
 
@@ -178,7 +182,10 @@ class Operations:
     # Containers
 
     def _container_create(self, request: dict[str, Any]) -> dict[str, Any]:
-        decision = self._containers.create(*_container(request))
+        runtime = request.get("runtime", "")
+        if not isinstance(runtime, str):
+            raise RequestError(f"runtime is {runtime!r}; expected the path of the OCI runtime")
+        decision = self._containers.create(*_container(request), runtime)
         self._inform()
         return {
             "confine": decision.profile is not None,

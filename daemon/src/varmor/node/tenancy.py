@@ -75,6 +75,13 @@ class ProcessFacts(Protocol):
         """Its AppArmor label; empty when unknown."""
 
 
+class SeccompFit(Protocol):
+    """Makes a filter fit the OCI runtime that will install it."""
+
+    def __call__(self, runtime: str, seccomp: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The filter without what the runtime at this path refuses, and what that means, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a container gets when it is created. ``profile`` None: nothing of ours."""
@@ -90,12 +97,18 @@ class Tenancy:
     """The containers of this node and their profiles. Units are the business of :mod:`varmor.node.unit_tenancy`."""
 
     def __init__(
-        self, store: Store, containers: ContainerSource, processes: ProcessFacts, binder: Binder | None
+        self,
+        store: Store,
+        containers: ContainerSource,
+        processes: ProcessFacts,
+        binder: Binder | None,
+        fit: SeccompFit,
     ) -> None:
         self._store = store
         self._containers = containers
         self._processes = processes
         self._binder = binder
+        self._fit = fit
         self._states: list[PolicyState] = []
         self._serving = Enforcer(0)
 
@@ -111,8 +124,11 @@ class Tenancy:
         active = by_key[winner.key].active if winner else None
         return active.profile if active else None
 
-    def create(self, bundle: Path, container_id: str) -> Decision:
-        """What the container that is about to be made of ``bundle`` gets, written down before it exists."""
+    def create(self, bundle: Path, container_id: str, runtime: str = "") -> Decision:
+        """What the container that is about to be made of ``bundle`` gets, written down before it exists.
+
+        ``runtime`` is the path of the real OCI runtime, empty for the configured one.
+        """
         workload = self._containers.identify(bundle, container_id)
         profile = self.profile_for(workload) if workload else None
         if workload is None or profile is None:
@@ -123,7 +139,9 @@ class Tenancy:
         seccomp = None
         if profile.seccomp is not None and Enforcer.SECCOMP in self._serving:
             seccomp, notes = merge((config.get("linux") or {}).get("seccomp"), profile.seccomp)
+            seccomp, limits = self._fit(runtime, seccomp)
             messages += [f"{note.field}: {note.message}" for note in notes]
+            messages += limits
         self._store.admit(workload, profile.name, seccomp=seccomp_digest(profile) if seccomp is not None else "")
         return Decision(workload, profile, apparmor, seccomp, tuple(messages))
 

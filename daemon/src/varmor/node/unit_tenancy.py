@@ -150,13 +150,15 @@ class UnitTenancy:
         pid = self._units.main_pid(tenant.workload.id)
         has = {}
         for name in profile.enforcers.names():
-            if not pid:
+            if name == "BPF" and self._binder is None:
+                has[name] = "unavailable"
+            elif not pid:
                 has[name] = "enforced-at-start"
             elif name == "AppArmor":
                 label = self._processes.apparmor_label(pid).split(" ")[0]
                 has[name] = "enforced" if label == profile.name else "needs-restart"
             elif name == "BPF":
-                has[name] = "enforced" if self._binder is not None else "unavailable"
+                has[name] = "enforced"
             else:
                 current = self._units.seccomp_is_current(tenant.workload.id)
                 has[name] = "enforced" if current else "needs-restart"
