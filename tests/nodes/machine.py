@@ -66,12 +66,18 @@ def _reap(pid: int) -> None:
         del _children[pid]
 
 
-def start(argv: Sequence[str], log: Path, *, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    """Start QEMU in a session of its own, its messages in ``log``. Raises `NodeError` when it is not installed."""
+def start(
+    argv: Sequence[str], log: Path, *, pass_fds: Sequence[int] = (), outlives: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start QEMU in a session of its own, its messages in ``log``. Raises `NodeError` when it is not installed.
+
+    Unless it ``outlives`` this process, the kernel ends it together with the thread that called this.
+    """
+    bound = [] if outlives else ["setpriv", "--pdeathsig", "KILL"]
     with log.open("wb") as stream:
         try:
             process = subprocess.Popen(
-                list(argv),
+                [*bound, *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,

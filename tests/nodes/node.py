@@ -225,7 +225,7 @@ class Node:
         held = self._image.hold()
         try:
             command = spec.command_line(incoming=restore)
-            process = machine.start(command, self.folder / "qemu.log", pass_fds=[held])
+            process = machine.start(command, self.folder / "qemu.log", pass_fds=[held], outlives=True)
         finally:
             os.close(held)
         self._record = Record(**{**asdict(self._record), "pid": process.pid})

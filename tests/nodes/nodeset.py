@@ -7,6 +7,9 @@ import concurrent.futures
 import json
 import os
 import shutil
+import signal
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +77,7 @@ class NodeSet:
 
     def __enter__(self) -> Self:
         sweep()
+        _exit_on_sigterm()
         self._folder.mkdir(parents=True)
         (self._folder / "owner").write_text(json.dumps([os.getpid(), start_time(os.getpid())]))
         try:
@@ -101,6 +105,13 @@ class NodeSet:
 
     def _remove(self) -> None:
         _remove_set(self._folder)
+
+
+def _exit_on_sigterm() -> None:
+    """Let a request to end unwind the blocks that remove nodes, where nothing else handles it."""
+    ours = threading.current_thread() is threading.main_thread()
+    if ours and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
 
 
 def sweep() -> None:
