@@ -45,6 +45,7 @@ def test_meaning(written: str, meant: str) -> None:
         ("/a[]", "empty character class"),
         ("/a[^]", "empty character class"),
         ("/a[z-a]", "backward range z-a"),
+        ("/a[/b]", "a class never matches it"),
         ("/a[ä]", "beyond ASCII"),
         ("/a[\\]]", "backslash inside"),
         ("/a\\", "lone backslash"),

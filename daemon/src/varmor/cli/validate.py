@@ -12,6 +12,7 @@ from varmor.cli.apparmor_check import check, local_facts, parser_program
 from varmor.cli.sources import manifest_files, read_policies
 from varmor.errors import VarmorError
 from varmor.policy.types import Policy
+from varmor.profile import tables
 from varmor.profile.compile import compile_policy
 from varmor.profile.types import NodeFacts, Profile
 
@@ -41,6 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _validated(policy: Policy, facts: NodeFacts) -> Profile:
     profile = compile_policy(policy, load(), facts)
+    if profile.bpf is not None:
+        try:
+            tables.encode(profile.bpf)
+        except VarmorError as error:
+            raise policy.error("spec.policy.enhanceProtect.bpfRawRules", str(error)) from error
     program = parser_program()
     if program is not None and profile.apparmor is not None:
         try:

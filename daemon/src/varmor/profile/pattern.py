@@ -132,6 +132,8 @@ class _Scanner:
     def _check_ranges(self, body: str, start: int) -> None:
         if "\\" in body:
             raise self._error(f"has a backslash inside the character class at character {start}; leave it out")
+        if "/" in body:
+            raise self._error(f"has a '/' inside the character class at character {start}; a class never matches it")
         if not body.isascii():
             raise self._error(f"has a character beyond ASCII inside the class at character {start}; use {{a,b}}")
         for low, dash, high in zip(body, body[1:], body[2:], strict=False):
