@@ -81,7 +81,7 @@ def test_validate_finds_rules_that_the_kernel_side_cannot_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "c.yaml"
-    files = [{"qualifiers": ["deny"], "pattern": "/" + "**a" * 40 + "[bc]" * 40, "permissions": ["r"]}]
+    files = [{"qualifiers": ["deny"], "pattern": "/**a" + "?" * 30, "permissions": ["r"]}]
     path.write_text(yaml.safe_dump(manifest(enforcer="BPF", bpfRawRules={"files": files})), encoding="utf-8")
     assert main(["validate", str(path)]) == 2
     assert "spec.policy.enhanceProtect.bpfRawRules: the path pattern" in capsys.readouterr().err
