@@ -23,7 +23,7 @@ _NGINX = """\
 user root;
 worker_processes 1;
 pid /run/nginx.pid;
-error_log /dev/stderr;
+error_log /tmp/nginx-error.log;
 events {{}}
 http {{
   access_log off;

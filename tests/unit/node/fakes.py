@@ -101,6 +101,10 @@ class MemoryProcesses:
 
     def __init__(self) -> None:
         self.labels: dict[int, str] = {}
+        self.ended: set[int] = set()
+
+    def alive(self, pid: int) -> bool:
+        return pid not in self.ended
 
     def cgroup_id(self, pid: int) -> int:
         return pid + 1000

@@ -109,8 +109,19 @@ def test_a_container_that_is_gone_leaves_nothing_behind(node: Node) -> None:
 def test_deleted_lets_go_at_once(node: Node) -> None:
     node.containers.start("web1", 60, node.path)
     node.tenancy.scan()
+    node.processes.ended.add(60)
     node.tenancy.deleted("web1")
     assert node.binder.cgroups == {}
+
+
+def test_a_late_deletion_does_not_reach_the_next_container_of_that_id(node: Node) -> None:
+    bundle = node.bundle("web1")
+    node.tenancy.create(bundle, "web1")
+    node.tenancy.deleted("web1")
+    node.tenancy.created(bundle, "web1", 50)
+    node.tenancy.deleted("web1")
+    (tenant,) = node.tenancy.current()
+    assert node.tenancy.enforced_on(tenant, profile("one"))["Seccomp"] == "enforced"
 
 
 def test_a_policy_that_no_longer_matches_frees_the_container(node: Node) -> None:

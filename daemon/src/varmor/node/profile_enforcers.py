@@ -19,15 +19,17 @@ class AppArmorProfiles:
 
     def __init__(self, apparmor: AppArmor) -> None:
         self._apparmor = apparmor
+        self._checked: tuple[str, str] = ("", "")
 
     def supported(self) -> Support:
         """Whether AppArmor is active here."""
         return self._apparmor.supported()
 
     def check(self, profile: Profile) -> None:
-        """Compile the text without loading it."""
-        if profile.apparmor is not None:
+        """Compile the text without loading it; the same text twice in a row is compiled once, it takes a while."""
+        if profile.apparmor is not None and self._checked != (profile.name, profile.apparmor):
             self._apparmor.check(profile.name, profile.apparmor)
+            self._checked = (profile.name, profile.apparmor)
 
     def apply(self, profile: Profile) -> None:
         """Load or replace the profile."""

@@ -71,6 +71,9 @@ class ProcessFacts(Protocol):
     def mount_namespace(self, pid: int) -> int:
         """Inode of its mount namespace; 0 when it is gone."""
 
+    def alive(self, pid: int) -> bool:
+        """Whether it runs and is not a zombie."""
+
     def apparmor_label(self, pid: int) -> str:
         """Its AppArmor label; empty when unknown."""
 
@@ -155,9 +158,15 @@ class Tenancy:
         return True
 
     def deleted(self, container_id: str) -> None:
-        """Let a container go."""
+        """Let a container go whose process has ended.
+
+        The runtime deletes late, when another container of the same id may be starting: that one is left alone, and
+        one that never starts is let go by a later scan.
+        """
         for tenant in self.current():
-            if tenant.workload.container_id == container_id:
+            if tenant.workload.container_id != container_id or not tenant.pid:
+                continue
+            if not self._processes.alive(tenant.pid):
                 self._dismiss(tenant)
 
     def current(self) -> list[Tenant]:
