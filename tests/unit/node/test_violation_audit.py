@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.node.violation_examples import KEY, PROFILE, WEB, attributor, tenant
@@ -57,7 +59,7 @@ def test_a_profile_of_ours_without_a_known_carrier_is_kept(audit: AuditViolation
 
 @pytest.mark.parametrize(
     ("code", "action"),
-    [("0x50001", Action.DENIED), ("0x7ffc0000", Action.AUDIT_ALLOWED), ("0x80000000", Action.DENIED)],
+    [("0x50000", Action.DENIED), ("0x7ffc0000", Action.AUDIT_ALLOWED), ("0x80000000", Action.DENIED)],
 )
 def test_seccomp(audit: AuditViolations, code: str, action: Action) -> None:
     found = read(audit, TYPE_SECCOMP, SECCOMP.format(subject=PROFILE.name, number=165, code=code))
@@ -69,7 +71,7 @@ def test_seccomp(audit: AuditViolations, code: str, action: Action) -> None:
 
 @pytest.mark.parametrize("subject", ["unconfined", "?", "docker-default"])
 def test_seccomp_of_a_workload_whose_label_is_not_ours_needs_the_table(audit: AuditViolations, subject: str) -> None:
-    text = SECCOMP.format(subject=subject, number=165, code="0x50001")
+    text = SECCOMP.format(subject=subject, number=165, code="0x50000")
     found = read(audit, TYPE_SECCOMP, text)
     assert found is not None
     assert found.workload == WEB
@@ -78,3 +80,11 @@ def test_seccomp_of_a_workload_whose_label_is_not_ours_needs_the_table(audit: Au
 
 def test_other_types_are_passed_over(audit: AuditViolations) -> None:
     assert read(audit, 1300, "audit(1.000:1): x=varmor-a") is None
+
+
+def test_calls_that_only_send_the_c_library_another_way_are_no_violations() -> None:
+    known = attributor(tenant(), numbers={9: 1})
+    entry = {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}
+    known.update([tenant()], [replace(PROFILE, seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [entry]})])
+    text = SECCOMP.format(subject=PROFILE.name, number=435, code="0x50000")
+    assert read(AuditViolations(known), TYPE_SECCOMP, text) is None

@@ -8,8 +8,8 @@ from varmor.node.violation_record import Action, Attribution
 
 UPSTREAM = {
     "level", "metadata", "nodeName", "podUID", "podName", "podNamespace", "containerID", "containerName", "image",
-    "pid", "mntNsID", "eventTimestamp", "enforcer", "action", "profileName", "policyKind", "policyName", "policyNamespace",
-    "event", "time", "message",
+    "pid", "mntNsID", "eventTimestamp", "enforcer", "action", "profileName", "policyKind", "policyName",
+    "policyNamespace", "event", "time", "message",
 }  # fmt: skip
 
 

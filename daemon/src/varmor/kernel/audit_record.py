@@ -55,8 +55,9 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class SeccompRecord:
-    """A call that a filter refused or recorded. ``action`` is ``errno``, ``log``, ``kill_process`` ...;
-    ``syscall`` is the name where libseccomp knows the number, else ``syscall_N``.
+    """A call that a filter refused or recorded. ``action`` is ``errno``, ``log``, ``kill_process`` ...; the kernel does
+    not say which error number was returned. ``syscall`` is the name where libseccomp knows the number, else
+    ``syscall_N``.
     """
 
     audit_id: str
@@ -69,7 +70,6 @@ class SeccompRecord:
     syscall: str
     arch: int
     action: str
-    errno: int
 
 
 def record(type_: int, text: str) -> AuditRecord | None:
@@ -117,7 +117,6 @@ def seccomp_record(raw: AuditRecord) -> SeccompRecord:
             syscall=syscall_name(arch, number),
             arch=arch,
             action=_ACTIONS.get(code & _RET_ACTION, f"{code:#x}"),
-            errno=code & 0xFFFF if code & _RET_ACTION == 0x00050000 else 0,
         )
     except (KeyError, ValueError) as error:
         raise AuditRecordError(f"seccomp record {raw.audit_id}: {error!r} in {raw.body!r}") from error

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 from varmor.kernel.audit_apparmor import AppArmorRecord, apparmor_record
@@ -64,7 +63,7 @@ class AuditViolations:
         if owner is None:
             return None
         profile = owner.tenant.profile if owner.tenant else profiles[0]
-        if record.errno == errno.ENOSYS and record.syscall in self._fallbacks(profile):
+        if record.action == "errno" and record.syscall in self._fallbacks(profile):
             return None  # not refused: the C library is told to take another way
         refused = record.action != "log"
         return self._made(
@@ -87,7 +86,7 @@ class AuditViolations:
                 "rule": f"syscall {record.syscall}",
             },
             key=(record.syscall, record.action, record.exe),
-            summary=f"syscall {record.syscall}{_errno_words(record.errno)}",
+            summary=f"syscall {record.syscall}",
         )
 
     def _fallbacks(self, profile: str) -> frozenset[str]:
@@ -111,7 +110,3 @@ def _apparmor_summary(record: AppArmorRecord) -> str:
     words = [record.operation, str(event.get("deniedMask") or event.get("requestedMask") or "")]
     words += [str(event[name]) for name in ("name", "netFamily", "netSockType", "signal", "peer") if name in event]
     return " ".join(word for word in words if word)
-
-
-def _errno_words(number: int) -> str:
-    return f" ({errno.errorcode.get(number, number)})" if number else ""
