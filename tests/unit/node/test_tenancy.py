@@ -96,10 +96,19 @@ def test_a_container_between_create_and_start_is_not_let_go(node: Node) -> None:
     assert len(node.tenancy.current()) == 1
 
 
+def test_a_container_whose_entrypoint_waits_keeps_its_binding(node: Node) -> None:
+    bundle = node.bundle("web1")
+    node.tenancy.create(bundle, "web1")
+    node.tenancy.created(bundle, "web1", 50)
+    node.tenancy.scan()
+    assert node.binder.cgroups == {1050: ("varmor-default-web", 1, True)}
+
+
 def test_a_container_that_is_gone_leaves_nothing_behind(node: Node) -> None:
     node.containers.start("web1", 60, node.path)
     node.tenancy.scan()
     node.containers.live.clear()
+    node.processes.ended.add(60)
     node.tenancy.scan()
     assert node.binder.cgroups == {}
     assert node.binder.namespaces_forgotten == [2060]

@@ -188,14 +188,17 @@ class Tenancy:
                 self._bind(container.workload, profile, container.pid, entrypoint=False)
                 late += 1
         for workload_id in tenants.keys() - running.keys():
-            if not self._starting(tenants[workload_id]):
+            if not self._lives(tenants[workload_id]):
                 self._dismiss(tenants[workload_id])
         if late and self._binder is not None:
             _LOG.info("%d running containers were bound, %d of their tasks now", late, self._binder.adopt())
         self._store.forget_ended(time.time() - KEEP_ENDED_SECONDS)
 
-    def _starting(self, tenant: Tenant) -> bool:
-        return tenant.pid == 0 and time.time() - tenant.started < STARTING_SECONDS
+    def _lives(self, tenant: Tenant) -> bool:
+        """Whether a container that is not among the running ones is about to start: its entrypoint does not run yet."""
+        if not tenant.pid:
+            return time.time() - tenant.started < STARTING_SECONDS
+        return self._processes.alive(tenant.pid) and self._processes.cgroup_id(tenant.pid) == tenant.cgroup_id
 
     def _bind(self, workload: Workload, profile: Profile, pid: int, *, entrypoint: bool) -> None:
         cgroup_id = self._processes.cgroup_id(pid)
