@@ -117,7 +117,7 @@ def demonstrate(node: Node, show: Show) -> None:
     """The whole play on a running node."""
     with show.step("nginx starts as a container and as a unit, without any policy"):
         scene.prepare(node)
-        scene.start_container(node, wrapper=False)
+        scene.start_container(node)
         scene.start_unit(node)
     before = strike_all(node, show, "Without a policy")
     scene.stop_workloads(node)
@@ -127,7 +127,7 @@ def demonstrate(node: Node, show: Show) -> None:
     with show.step("ansible-playbook site.yml takes the daemon and two policies to the node"):
         converge(node)
     with show.step("nginx starts again, confined from its first instruction"):
-        scene.start_container(node, wrapper=True)
+        scene.start_container(node)
         scene.start_unit(node)
     after = strike_all(node, show, "With the policies")
     passed = [attack.title for attack, attempt in zip(attacks.ALL, after, strict=True) if attempt.succeeded]

@@ -59,14 +59,13 @@ def prepare(node: Node) -> None:
     node.run("ip address add 169.254.169.254/32 dev lo; busybox httpd -p 169.254.169.254:80 -h /srv/demo/metadata")
 
 
-def start_container(node: Node, *, wrapper: bool) -> None:
-    """Start nginx as the container ``nginx``; by varmor-runc when ``wrapper``."""
-    runtime = ["--runc-binary", "/usr/bin/varmor-runc"] if wrapper else []
+def start_container(node: Node) -> None:
+    """Start nginx as the container ``nginx``."""
     mounts = [
         "type=bind,src=/srv/demo/container.conf,dst=/etc/nginx/nginx.conf,options=rbind:ro",
         "type=bind,src=/srv/demo/www,dst=/srv/demo/www,options=rbind:ro",
     ]
-    words = ["ctr", "run", "--detach", *runtime, "--net-host"]
+    words = ["ctr", "run", "--detach", "--net-host"]
     for mount in mounts:
         words += ["--mount", mount]
     node.run(shlex.join([*words, "localhost/nginx:1", "nginx"]) + " </dev/null >/dev/null")

@@ -13,7 +13,7 @@ import yaml
 
 from tests.nodes import Node
 
-WRAPPER = ("--runc-binary", "/usr/bin/varmor-runc")
+PAST_THE_WRAPPER = ("--runc-binary", "/usr/sbin/runc")
 
 
 def policy(name: str, target: dict[str, Any], enforcer: str = "AppArmorBPFSeccomp", **rules: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Protected:
 
     def start(self, name: str, *words: str, options: tuple[str, ...] = (), wrapper: bool = True) -> None:
         """Start a detached busybox container."""
-        runtime = WRAPPER if wrapper else ()
+        runtime = () if wrapper else PAST_THE_WRAPPER
         command = ["ctr", "run", "--detach", *runtime, *options, "localhost/busybox:1", name]
         self.node.run(shlex.join([*command, *(words or ("sleep", "1000"))]) + " </dev/null")
 

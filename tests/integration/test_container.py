@@ -23,8 +23,7 @@ def test_the_entrypoint_itself_is_confined_by_all_three(protected: Protected) ->
         "cat /proc/self/attr/current; grep ^Seccomp: /proc/self/status; echo x > /etc/evil; wget -q 169.254.169.254"
     )
     done = protected.node.run(
-        "ctr run --rm --net-host --runc-binary /usr/bin/varmor-runc localhost/busybox:1 web1 /bin/sh -c "
-        f"'{script}' </dev/null 2>&1",
+        f"ctr run --rm --net-host localhost/busybox:1 web1 /bin/sh -c '{script}' </dev/null 2>&1",
         check=False,
     )
     assert "varmor-default-web (enforce)" in done.stdout

@@ -30,9 +30,7 @@ def set_fail(protected: Protected, value: str) -> None:
 
 def test_closed_refuses_with_a_clear_reason(away: Protected) -> None:
     set_fail(away, "closed")
-    done = away.node.run(
-        "ctr run --rm --runc-binary /usr/bin/varmor-runc localhost/busybox:1 web id </dev/null", check=False
-    )
+    done = away.node.run("ctr run --rm localhost/busybox:1 web id </dev/null", check=False)
     assert done.returncode != 0
     assert "varmor" in done.stderr
     assert "closed" in done.stderr
