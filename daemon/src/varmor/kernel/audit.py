@@ -8,6 +8,7 @@ AppArmor and seccomp write their records all the same. Only ``audit=0`` on the k
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import struct
@@ -32,6 +33,7 @@ _HEADER = struct.Struct("=IHHII")
 _STATUS = struct.Struct("=11I")
 _LONGEST_MESSAGE = 16384
 _CMDLINE = Path("/proc/cmdline")
+_LOG = logging.getLogger(__name__)
 
 BUFFER_BYTES = 32 << 20
 """The socket's receive buffer: with the default one, half of 100 000 records in a burst were lost."""
@@ -117,8 +119,13 @@ class AuditStream:
         return self._overruns + self._kernel_lost
 
     def count_losses(self) -> int:
-        """Ask the kernel for its own count of dropped records; :attr:`lost`."""
-        self._kernel_lost = max(0, audit_status().lost - self._lost_before)
+        """Ask the kernel for its own count of dropped records; :attr:`lost`. When it does not answer, what it said
+        last stands.
+        """
+        try:
+            self._kernel_lost = max(0, audit_status().lost - self._lost_before)
+        except AuditError as error:
+            _LOG.debug("%s", error)
         return self.lost
 
     def close(self) -> None:
