@@ -80,7 +80,7 @@ ALL: tuple[Tier, ...] = (
         (
             (PYTHON, "-m", "tests.nodes", "setup"),
             (PYTHON, "-m", "scripts.dist"),
-            _tool("pytest", "-q", "tests/integration"),
+            _tool("pytest", "-q", "tests/nodes", "tests/integration"),
         ),
         _virtual_machines,
     ),

@@ -65,6 +65,7 @@ class MemoryBinder:
         self.namespaces_forgotten: list[int] = []
         self.units: dict[str, tuple[str, int]] = {}
         self.adoptions = 0
+        self.sharing_host_mounts: set[int] = set()
 
     def state(self) -> dict[str, str]:
         return dict(self.slots)
@@ -73,8 +74,12 @@ class MemoryBinder:
         del profile, observe
         self.slots[slot_name] = revision_digest
 
-    def bind_cgroup(self, cgroup_id: int, slot_name: str, workload: int, *, entrypoint: bool) -> None:
+    def bind_cgroup(
+        self, cgroup_id: int, slot_name: str, workload: int, *, entrypoint: bool, host_mounts: bool
+    ) -> None:
         self.cgroups[cgroup_id] = (slot_name, workload, entrypoint)
+        if host_mounts:
+            self.sharing_host_mounts.add(cgroup_id)
 
     def unbind_cgroup(self, cgroup_id: int) -> None:
         self.cgroups.pop(cgroup_id, None)

@@ -115,6 +115,13 @@ def test_a_container_that_is_gone_leaves_nothing_behind(node: Node) -> None:
     assert node.tenancy.current() == []
 
 
+def test_a_container_on_the_hosts_mounts_is_bound_as_one(node: Node) -> None:
+    node.containers.start("web1", 60, node.path)
+    node.containers.start("web2", 1, node.path)
+    node.tenancy.scan()
+    assert node.binder.sharing_host_mounts == {1001}
+
+
 def test_deleted_lets_go_at_once(node: Node) -> None:
     node.containers.start("web1", 60, node.path)
     node.tenancy.scan()

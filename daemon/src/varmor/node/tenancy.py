@@ -27,6 +27,7 @@ KEEP_ENDED_SECONDS = 600.0
 STARTING_SECONDS = 120.0
 """How long a container may take from the runtime's `create` to being found among the running ones."""
 
+_FIRST_PROCESS = 1
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,8 +40,14 @@ class Binder(Protocol):
     def apply(self, slot_name: str, revision_digest: str, profile: BpfProfile, *, observe: bool) -> None:
         """Fill a slot."""
 
-    def bind_cgroup(self, cgroup_id: int, slot_name: str, workload: int, *, entrypoint: bool) -> None:
-        """Bind what execs in a cgroup. ``entrypoint``: the first exec is the container's start and not judged."""
+    def bind_cgroup(
+        self, cgroup_id: int, slot_name: str, workload: int, *, entrypoint: bool, host_mounts: bool
+    ) -> None:
+        """Bind what execs in a cgroup.
+
+        ``entrypoint``: the first exec is the container's start and not judged. ``host_mounts``: the container shares
+        the node's mount namespace, so that namespace does not tell its tasks from the runtime's.
+        """
 
     def unbind_cgroup(self, cgroup_id: int) -> None:
         """Forget a cgroup."""
@@ -212,7 +219,8 @@ class Tenancy:
         if self._binder is None or not cgroup_id:
             return
         claim_slot(self._binder, profile)
-        self._binder.bind_cgroup(cgroup_id, profile.name, tenant.number, entrypoint=entrypoint)
+        shared = self._processes.mount_namespace(_FIRST_PROCESS) == tenant.mount_namespace
+        self._binder.bind_cgroup(cgroup_id, profile.name, tenant.number, entrypoint=entrypoint, host_mounts=shared)
 
     def _dismiss(self, tenant: Tenant) -> None:
         if self._binder is not None:
