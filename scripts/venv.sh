@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
-packages=(python3 python3-venv python3-yaml python3-seccomp python3-libapparmor python3-systemd python3-bpfcc python3-apt libbpf1 make git
+packages=(python3 python3-venv python3-yaml python3-seccomp python3-libapparmor python3-systemd python3-bpfcc python3-apt libbpf1 apparmor make git
   openssh-client ca-certificates)
 missing=()
 for package in "${packages[@]}"; do
@@ -25,3 +25,4 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps -e daemon
   echo "$wanted" >"$stamp"
 fi
+.venv/bin/python -m scripts.collection

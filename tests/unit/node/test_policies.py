@@ -96,6 +96,14 @@ def test_a_new_manifest_becomes_revision_one(node: Node) -> None:
     assert all(enforcer.has for enforcer in node.enforcers)
 
 
+def test_a_target_that_only_a_cluster_can_resolve_is_said(node: Node) -> None:
+    node.write("disallow-mount")
+    path = node.policies / "web.yaml"
+    path.write_text(path.read_text().replace("kind: Container", "kind: Deployment"))
+    message = node.run().conditions["Effective"].message
+    assert "Deployment needs the controller of a cluster" in message
+
+
 def test_nothing_changes_nothing_happens(node: Node) -> None:
     node.write("disallow-mount")
     node.run()

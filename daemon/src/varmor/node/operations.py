@@ -24,6 +24,8 @@ from varmor.node.unconfined import UnconfinedStarts
 from varmor.node.unit_tenancy import UnitTenancy
 from varmor.policy.parse import parse_object, parse_policies
 from varmor.policy.types import Policy, PolicyKey
+from varmor.profile.text import text_lines
+from varmor.profile.types import Profile
 
 _CONTAINER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,1023}")
 
@@ -146,8 +148,8 @@ class Operations:
         current = self._directory.read().policies.get(policy.key)
         return {
             "changed": current != policy,
-            "before": render(current) if current else "",
-            "after": render(policy),
+            "before": self._text_in_force(policy.key, current),
+            "after": _text(policy, profile),
             "policy": _identity(policy.key),
             "profile": profile.name,
             "warnings": [f"{item.field}: {item.message}" for item in profile.no_effect],
@@ -155,8 +157,14 @@ class Operations:
 
     def _plan_absent(self, key: PolicyKey) -> dict[str, Any]:
         current = self._directory.read().policies.get(key)
-        before = render(current) if current else ""
+        before = self._text_in_force(key, current)
         return {"changed": current is not None, "before": before, "after": "", "policy": _identity(key), "warnings": []}
+
+    def _text_in_force(self, key: PolicyKey, current: Policy | None) -> str:
+        """The manifest as it is now, with the profile that it is enforced by."""
+        state = self._reconciler.states.get(key)
+        active = state.active if state else None
+        return _text(current, active.profile if active else None) if current else ""
 
     def _put(self, request: dict[str, Any]) -> dict[str, Any]:
         plan = self._plan({**request, "state": "present"})
@@ -206,6 +214,11 @@ class Operations:
     def _container_deleted(self, request: dict[str, Any]) -> dict[str, Any]:
         self._containers.deleted(_container(request)[1])
         return {}
+
+
+def _text(policy: Policy, profile: Profile | None) -> str:
+    lines = [render(policy).rstrip("\n"), *(text_lines(profile) if profile else ())]
+    return "\n".join(lines) + "\n"
 
 
 def _outcome(state: PolicyState) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class PolicyReconciler:
             state.say("Accepted", False, "Invalid", str(error))
             return self._hold(state)
         state.say("Accepted", True, "Valid")
-        self._say_effect(state, profile)
+        self._say_effect(state, policy, profile)
         if active is None or changed:
             self._switch(state, policy, profile)
         else:
@@ -99,16 +99,21 @@ class PolicyReconciler:
             self._hold(state)
         return state
 
-    def _say_effect(self, state: PolicyState, profile: Profile) -> None:
+    def _say_effect(self, state: PolicyState, policy: Policy, profile: Profile) -> None:
         missing = self._enforcement.missing(profile)
         if missing:
             text = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
             state.say("Supported", False, "EnforcerUnavailable", text)
         else:
             state.say("Supported", True, "EnforcersAvailable")
-        if profile.no_effect:
-            text = "; ".join(f"{item.field}: {item.message}" for item in profile.no_effect)
-            state.say("Effective", False, "PartlyWithoutEffect", text)
+        idle = [f"{item.field}: {item.message}" for item in profile.no_effect]
+        if not policy.target.kind.local:
+            kind = policy.target.kind.value
+            idle.insert(
+                0, f"spec.target.kind: {kind} needs the controller of a cluster; on a node alone it matches nothing"
+            )
+        if idle:
+            state.say("Effective", False, "PartlyWithoutEffect", "; ".join(idle))
         else:
             state.say("Effective", True, "AllInEffect")
 
