@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from varmor.kernel.bpf.enforcer import BpfEnforcer
 from varmor.kernel.bpf.events import BpfEvent
 from varmor.kernel.bpf.pins import BPFFS, PinDirectory
@@ -125,7 +126,7 @@ def in_child(
             except OSError as error:
                 text = f"errno {error.errno}"
             os.write(result_write, text.encode())
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - nothing may return into the parent's test
             traceback.print_exc()
             os._exit(1)
         os._exit(0)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
 import pytest
-from varmor.kernel.bpf.layout import Hook, Verdict
-from varmor.profile.types import BpfProfile
 
 from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
 from tests.kernel.bpf.rules import capability, egress, userns
+from varmor.kernel.bpf.layout import Hook, Verdict
+from varmor.profile.types import BpfProfile
 
 EPERM = f"errno {errno.EPERM}"
 CAP_SYS_CHROOT = 18

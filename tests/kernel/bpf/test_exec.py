@@ -9,11 +9,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from varmor.kernel.bpf.layout import Hook
-from varmor.profile.types import Access, BpfProfile
 
 from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
 from tests.kernel.bpf.rules import path
+from varmor.kernel.bpf.layout import Hook
+from varmor.profile.types import Access, BpfProfile
 
 EACCES = f"errno {errno.EACCES}"
 
@@ -68,7 +68,7 @@ def test_name_without_a_slash_is_taken_from_the_working_directory(workload: Work
 
     def attack() -> None:
         os.chdir(programs)
-        os.execv("id", ["id"])
+        os.execv("id", ["id"])  # noqa: S606
 
     assert workload.call(attack) == EACCES
     assert workload.events()[-1].path == f"{programs}/id"
@@ -77,8 +77,8 @@ def test_name_without_a_slash_is_taken_from_the_working_directory(workload: Work
 def test_by_descriptor(workload: Workload, programs: Path) -> None:
     workload.apply(BpfProfile(paths=(path(f"{programs}/tool", Access.EXEC),)))
     descriptor = os.open(programs / "tool", os.O_RDONLY)
-    assert workload.call(lambda: os.execve(descriptor, ["x"], {})) == EACCES
-    assert workload.call(lambda: os.execv(f"/proc/self/fd/{descriptor}", ["x"])) == EACCES
+    assert workload.call(lambda: os.execve(descriptor, ["x"], {})) == EACCES  # noqa: S606
+    assert workload.call(lambda: os.execv(f"/proc/self/fd/{descriptor}", ["x"])) == EACCES  # noqa: S606
     os.close(descriptor)
 
 
@@ -88,7 +88,7 @@ def test_memory_file_has_a_name(workload: Workload, free: Cgroup) -> None:
     def attack() -> None:
         descriptor = os.memfd_create("payload")
         os.write(descriptor, Path("/bin/true").read_bytes())
-        os.execve(descriptor, ["x"], {})
+        os.execve(descriptor, ["x"], {})  # noqa: S606
 
     assert in_child(attack, before=free.enter) == ""  # the exec succeeded: nobody is left to answer
     assert workload.call(attack) == EACCES

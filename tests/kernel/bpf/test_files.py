@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 
 import pytest
-from varmor.kernel.bpf.layout import Hook, Reason, Verdict
-from varmor.profile.types import Access, BpfProfile
 
 from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
 from tests.kernel.bpf.rules import ALL, WRITE, path
+from varmor.kernel.bpf.layout import Hook, Reason, Verdict
+from varmor.profile.types import Access, BpfProfile
 
 EACCES = f"errno {errno.EACCES}"
 
@@ -117,7 +117,7 @@ def test_audit_alone_lets_pass_and_records(workload: Workload, place: Path) -> N
         workload.slot,
     )
     assert events[0].cgroup_id == workload.cgroup.id
-    assert events[0].mount_namespace == os.stat("/proc/self/ns/mnt").st_ino
+    assert events[0].mount_namespace == Path("/proc/self/ns/mnt").stat().st_ino
 
 
 def test_denial_without_audit_is_silent(workload: Workload, place: Path) -> None:

@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 
 import pytest
-from varmor.kernel.bpf.layout import Hook
-from varmor.profile.types import BpfProfile
 
 from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
 from tests.kernel.bpf.rules import mount
+from varmor.kernel.bpf.layout import Hook
+from varmor.profile.types import BpfProfile
 
 UMOUNT = 0x200
 MS_BIND = 4096
@@ -61,7 +61,7 @@ def _shell(command: str) -> str:
 
 def test_event_says_what_was_mounted(workload: Workload, target: Path) -> None:
     workload.apply(BpfProfile(mounts=(mount(),)))
-    workload.cgroup.run_program([*"/bin/busybox mount -t tmpfs -o nodev some-source".split(), str(target)])
+    workload.cgroup.run_program([*["/bin/busybox", "mount", "-t", "tmpfs", "-o", "nodev", "some-source"], str(target)])
     event = workload.events()[-1]
     assert (event.path, event.fstype, event.mount_flags & 4) == ("some-source", "tmpfs", 4)
 

@@ -297,14 +297,14 @@ def _places_of(number: int, record: ProfileRecord) -> _Places:
 
 
 def _raw_digest(digest: str) -> bytes:
-    """A hexadecimal digest in 32 bytes. The empty digest, of a slot without rules, is all zeros."""
+    """A digest as bytes. The empty one, of a slot without rules, is all zeros."""
     try:
         raw = bytes.fromhex(digest)
-    except ValueError as error:
-        raise BpfError(f"the revision digest {digest!r} is not hexadecimal") from error
-    if len(raw) > DIGEST_SIZE:
-        raise BpfError(f"the revision digest {digest!r} is longer than {DIGEST_SIZE} bytes")
-    return raw.ljust(DIGEST_SIZE, b"\0")
+    except ValueError:
+        raw = b""
+    if digest and len(raw) != DIGEST_SIZE:
+        raise BpfError(f"the revision digest is {digest!r}; expected {2 * DIGEST_SIZE} hexadecimal digits, or none")
+    return raw or bytes(DIGEST_SIZE)
 
 
 def _digest(record: ProfileRecord) -> str:
