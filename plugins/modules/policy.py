@@ -129,7 +129,7 @@ conditions:
   returned: when O(state=present) and not in check mode
   type: list
   elements: dict
-  sample: [{type: Ready, status: "True", reason: Active, message: ""}]
+  sample: [{type: Active, status: "True", reason: InForce, message: ""}]
 failure:
   description: The daemon's error as data. C(field) in it is the path of the field that was refused.
   returned: failure
@@ -196,7 +196,7 @@ def run(module: AnsibleModule, client: DaemonClient) -> dict[str, Any]:
         conditions=reply.get("conditions", []),
     )
     if wait and not reply["ready"]:
-        raise DaemonError(_not_active(key, wait, result["conditions"]), kind="timeout")
+        raise DaemonError(_not_active(key, result["conditions"]), kind="state")
     return result
 
 
@@ -211,12 +211,10 @@ def _diff(plan: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _not_active(key: dict[str, str], seconds: int, conditions: list[dict[str, str]]) -> str:
-    said = "; ".join(item["message"] for item in conditions if item.get("message"))
-    return (
-        f"{key['kind']} {key['namespace']}/{key['name']} is not active after {seconds} s: "
-        f"{said or 'varmord gives no reason, see `varmor status` on the node'}"
-    )
+def _not_active(key: dict[str, str], conditions: list[dict[str, str]]) -> str:
+    said = "; ".join(item["message"] for item in conditions if item["status"] != "True" and item["message"])
+    reason = said or "varmord gives no reason, see `varmor status` on the node"
+    return f"{key['kind']} {key['namespace']}/{key['name']} was written but is not active: {reason}"
 
 
 def main() -> None:

@@ -68,6 +68,15 @@ node:
       type: str
       returned: success
       sample: "2025-11-22T05:40:11Z"
+    fail:
+      description: What happens to a workload that starts while the daemon is away, V(open) or V(closed).
+      type: str
+      returned: success
+      sample: open
+    probe:
+      description: The kernel's security modules, tools and OCI runtimes as the daemon found them.
+      type: dict
+      returned: success
 enforcers:
   description: Whether each enforcer works on this node, and if not, why.
   returned: success
@@ -93,6 +102,16 @@ policies:
       description: The policy's name.
       type: str
       returned: success
+    source:
+      description: The file in C(/etc/varmor/policies.d).
+      type: str
+      returned: success
+      sample: default.web.yaml
+    target:
+      description: What the policy applies to, in one line.
+      type: str
+      returned: success
+      sample: Container image=*nginx*
     enforcer:
       description: The enforcers that the policy asks for.
       type: str
@@ -129,6 +148,20 @@ policies:
       type: list
       elements: dict
       returned: success
+errors:
+  description: Files of the policy directory and units that the daemon cannot use, each with the reason.
+  returned: success
+  type: list
+  elements: str
+audit:
+  description: Whether the kernel's audit stream can be read, and if not, why. AppArmor's denials come from it.
+  returned: success
+  type: dict
+  sample: {ok: true, reason: ""}
+last_pass:
+  description: When all policies were last compared with the kernel, in seconds since 1970.
+  returned: success
+  type: float
 violations:
   description: How many violations were recorded and how many events were lost since the daemon was started.
   returned: success

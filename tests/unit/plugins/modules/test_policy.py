@@ -12,6 +12,11 @@ KEY = {"kind": "VarmorPolicy", "namespace": "default", "name": "web"}
 MANIFEST: dict[str, Any] = {"kind": "VarmorPolicy", "metadata": {"name": "web"}, "spec": {}}
 REVISION = {"number": 3, "digest": "5f1c0a"}
 
+CONDITIONS = [
+    {"type": "Accepted", "status": "True", "reason": "Valid", "message": "the manifest is valid"},
+    {"type": "Active", "status": "False", "reason": "LoadFailed", "message": "parser said no"},
+]
+
 
 def plan(daemon: ScriptedDaemon, changed: bool, **more: Any) -> None:
     reply = {"changed": changed, "before": "old\n", "after": "new\n", "policy": KEY, "warnings": [], **more}
@@ -84,10 +89,10 @@ def test_a_refused_policy_is_not_put(daemon: ScriptedDaemon, run_module: RunModu
 
 def test_not_active_in_time_is_a_failure_with_the_reason(daemon: ScriptedDaemon, run_module: RunModule) -> None:
     plan(daemon, True)
-    put(daemon, True, ready=False, conditions=[{"type": "Ready", "status": "False", "message": "parser said no"}])
+    put(daemon, True, ready=False, conditions=CONDITIONS)
     result = run_module("policy", definition=MANIFEST, wait_timeout=2, socket=daemon.path)
     assert result["failed"]
-    assert result["msg"] == "VarmorPolicy default/web is not active after 2 s: parser said no"
+    assert result["msg"] == "VarmorPolicy default/web was written but is not active: parser said no"
 
 
 def test_without_wait_not_being_ready_is_no_failure(daemon: ScriptedDaemon, run_module: RunModule) -> None:
