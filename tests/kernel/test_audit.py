@@ -104,6 +104,18 @@ def test_a_refused_call_is_recorded_when_the_filter_asks_for_it(stream: AuditStr
     assert (found.syscall, found.action, found.pid) == ("mkdir", "errno", pid)
 
 
+@pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "-")
+def test_the_record_of_a_refused_call_names_the_apparmor_profile(stream: AuditStream, tmp_path: Path) -> None:
+    enforcer = AppArmor(directory=tmp_path)
+    enforcer.apply(NAME, text())
+    try:
+        assert confined(sys.executable, "-c", _SECCOMP, "1").returncode == 0
+        raw = collect(stream, lambda record: record.type == TYPE_SECCOMP and "syscall=83 " in record.body, 1)
+    finally:
+        enforcer.remove(NAME)
+    assert seccomp_record(raw[0]).subject == NAME
+
+
 def test_a_burst_is_read_whole(stream: AuditStream) -> None:
     count = 2000
     pid = seccomp_denials(count)
