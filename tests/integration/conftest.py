@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,15 +11,24 @@ import pytest
 from tests.integration.control import converged
 from tests.integration.protected import Protected
 from tests.nodes import Node
+from tests.nodes.nodeset import state_root
 
 pytest_plugins = ["tests.nodes.fixtures"]
 
 
 @pytest.fixture(scope="session")
-def converged_node(shared_node: Node) -> Node:
-    """A node after site.yml, with ctr's containers to be started by the wrapper."""
-    converged(shared_node)
-    return shared_node
+def converged_node(request: pytest.FixtureRequest) -> Node:
+    """A node after site.yml.
+
+    With ``VARMOR_TEST_NODE`` in the environment it is the running node of that name, as it stands: to try a test
+    again without the two minutes that a new node takes.
+    """
+    kept = os.environ.get("VARMOR_TEST_NODE")
+    if kept:
+        return Node.load(state_root() / kept)
+    node: Node = request.getfixturevalue("shared_node")
+    converged(node)
+    return node
 
 
 @pytest.fixture

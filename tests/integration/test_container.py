@@ -43,7 +43,7 @@ def test_every_enforcer_stops_its_attack_and_lets_the_neighbour_work(protected: 
     attacks = {
         "AppArmor": ("touch", "/etc/evil"),
         "Seccomp": ("unshare", "-U", "true"),
-        "mount": ("mount", "-t", "tmpfs", "none", "/mnt"),
+        "mount": ("mount", "-t", "tmpfs", "none", "/tmp"),
     }
     for name, words in attacks.items():
         assert protected.execute("web1", *words).returncode != 0, name

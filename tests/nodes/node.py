@@ -248,7 +248,10 @@ class Node:
         if restored:
             self.run(["date", "--set", f"@{time.time():.3f}"])
         self.run(_script(_IDENTIFY, self.name, identity.read_text()))
-        if not restored:
+        if restored:
+            # The journal lies in a folder named by the machine id; journald looks at it when it starts.
+            self.run("systemctl restart systemd-journald")
+        else:
             self.run("systemctl is-system-running --wait", check=False, timeout=_BOOT_SECONDS)
 
     def _stop_machine(self) -> None:
