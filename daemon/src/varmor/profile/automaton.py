@@ -200,19 +200,8 @@ def _determinise(tree: _Tree, columns: bytes, width: int, max_states: int) -> tu
 
 
 def _minimise(rows: list[list[int]], accepts: list[int], width: int) -> tuple[list[list[int]], list[int]]:
-    """Merge states with the same language (Moore's refinement)."""
-    first: dict[int, int] = {}
-    block = [first.setdefault(value, len(first)) for value in accepts]
-    count = len(first)
-    while True:
-        signatures: dict[tuple[int, ...], int] = {}
-        refined = [
-            signatures.setdefault((block[state], *[block[following] for following in row]), len(signatures))
-            for state, row in enumerate(rows)
-        ]
-        if len(signatures) == count:
-            break
-        block, count = refined, len(signatures)
+    """Merge states with the same language."""
+    block = _equivalence(rows, accepts)
     order = {block[DEAD]: DEAD}
     if block[START] not in order:
         order[block[START]] = START
@@ -229,6 +218,52 @@ def _minimise(rows: list[list[int]], accepts: list[int], width: int) -> tuple[li
         merged_rows.append([DEAD] * width)
         merged_accepts.append(0)
     return merged_rows, merged_accepts
+
+
+def _equivalence(rows: list[list[int]], accepts: list[int]) -> list[int]:
+    """The number of each state's class of equivalence.
+
+    Partition refinement by signatures (the classes of all following states). A state is looked at again only when the
+    class of a follower changed, and the largest part of a split class keeps its number, so that each state changes at
+    most log(n) times.
+    """
+    numbers: dict[int, int] = {}
+    block = [numbers.setdefault(value, len(numbers)) for value in accepts]
+    members: list[set[int]] = [set() for _ in numbers]
+    before: list[list[int]] = [[] for _ in rows]
+    for state, row in enumerate(rows):
+        members[block[state]].add(state)
+        for following in set(row):
+            before[following].append(state)
+    dirty = set(range(len(rows)))
+    while dirty:
+        touched: dict[int, set[int]] = {}
+        for state in dirty:
+            touched.setdefault(block[state], set()).add(state)
+        dirty = set()
+        for number, looked_at in touched.items():
+            for part in _smaller_parts(members[number], looked_at, rows, block):
+                members[number] -= part
+                for state in part:
+                    block[state] = len(members)
+                    dirty.update(before[state])
+                members.append(part)
+    return block
+
+
+def _smaller_parts(members: set[int], looked_at: set[int], rows: list[list[int]], block: list[int]) -> list[set[int]]:
+    """The parts that a class splits into, without the largest. Members not looked at have one signature together."""
+    if len(members) == 1:
+        return []
+    parts: dict[tuple[int, ...], set[int]] = {}
+    for state in looked_at:
+        parts.setdefault(tuple([block[following] for following in rows[state]]), set()).add(state)
+    if len(looked_at) < len(members):
+        other = next(state for state in members if state not in looked_at)
+        signature = tuple([block[following] for following in rows[other]])
+        parts[signature] = parts.get(signature, set()) | (members - looked_at)
+    by_size = sorted(parts.values(), key=len)
+    return by_size[:-1]
 
 
 def _merge_columns(columns: bytes, rows: list[list[int]], accepts: list[int], width: int) -> Automaton:
