@@ -6,6 +6,21 @@
 
 #define UNBOUND 0 /* workloads[0] is never used */
 
+/*
+ * The last step of every LSM program. Since 6.12 the verifier wants to see that the value is 0 or a negative errno; the
+ * barriers keep the compiler from folding the two comparisons into arithmetic that hides it.
+ */
+static __always_inline int verdict_of(int verdict)
+{
+	barrier_var(verdict);
+	if (verdict > 0)
+		return -EPERM;
+	barrier_var(verdict);
+	if (verdict < -MAX_ERRNO)
+		return -EPERM;
+	return verdict;
+}
+
 /* The confined task that a hook judges. */
 struct subject {
 	struct profile *profile;

@@ -19,12 +19,13 @@ int BPF_PROG(varmor_capable, const struct cred *cred, struct user_namespace *ns,
 	if (!(deny | audit))
 		return 0;
 	/* The kernel acts with somebody else's credentials on the task's behalf: overlayfs copies a file up as the one who
-	 * mounted it. io_uring lets a task choose credentials by itself, so a task that uses it gets no such exception. */
-	if (task->cred != task->real_cred && !task->io_uring)
+	 * mounted it. io_uring lets a task choose credentials by itself, so a task that uses it gets no such exception, nor
+	 * do the threads that the kernel makes for it. */
+	if (task->cred != task->real_cred && !task->io_uring && !(task->flags & PF_IO_WORKER))
 		return 0;
 	if (audit && !(options & CAP_OPT_NOAUDIT))
 		report(&who, capability, HOOK_CAPABLE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
-	return deny ? -EPERM : 0;
+	return verdict_of(deny ? -EPERM : 0);
 }
 
 struct port_search {
@@ -122,7 +123,7 @@ int BPF_PROG(varmor_connect, struct socket *sock, struct sockaddr *address)
 		read_ipv6(address, &destination);
 	else /* AF_UNSPEC dissolves a connection; other families have no rules */
 		return 0;
-	return judge_destination(&who, &destination, HOOK_CONNECT);
+	return verdict_of(judge_destination(&who, &destination, HOOK_CONNECT));
 }
 
 /* Only with a destination of its own; what goes along a connection was judged when it was made. */
@@ -149,7 +150,7 @@ int BPF_PROG(varmor_sendmsg, struct socket *sock, struct msghdr *message)
 		read_ipv6(address, &destination);
 	else
 		return 0;
-	return judge_destination(&who, &destination, HOOK_SENDMSG);
+	return verdict_of(judge_destination(&who, &destination, HOOK_SENDMSG));
 }
 
 SEC("?lsm/userns_create")
@@ -164,5 +165,5 @@ int BPF_PROG(varmor_userns_create)
 	audit = who.profile->switches_audit & SWITCH_USERNS_CREATE;
 	if (audit)
 		report(&who, 0, HOOK_USERNS_CREATE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
-	return deny ? -EPERM : 0;
+	return verdict_of(deny ? -EPERM : 0);
 }

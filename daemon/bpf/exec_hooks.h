@@ -120,7 +120,7 @@ int BPF_PROG(varmor_exec, struct linux_binprm *bprm)
 	if (workload == UNBOUND) {
 		verdict = bind_at_exec(bprm, &workload);
 		if (verdict != BINDS)
-			return verdict < 0 ? -ENOMEM : 0;
+			return verdict_of(verdict < 0 ? -ENOMEM : 0);
 	}
 	if (!rules_of(workload, &who))
 		return 0;
@@ -128,12 +128,12 @@ int BPF_PROG(varmor_exec, struct linux_binprm *bprm)
 		return 0;
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return judge_unknown(&who, &request, REASON_NO_BUFFER);
+		return verdict_of(judge_unknown(&who, &request, REASON_NO_BUFFER));
 	verdict = judge_exec_file(&who, scratch, bprm, &request);
 	if (!verdict)
 		verdict = judge_exec_name(&who, scratch, bprm, &request);
 	release_scratch(index);
-	return verdict;
+	return verdict_of(verdict);
 }
 
 /* The point of no return of execve(2). */

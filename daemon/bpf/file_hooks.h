@@ -45,10 +45,10 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	if (place == PLACE_INTERNAL || BPF_CORE_READ(path.dentry, d_inode) != file->f_inode)
 		return 0;
 	if (place == PLACE_NOWHERE)
-		return judge_unknown(&who, &request, REASON_NO_PLACE);
+		return verdict_of(judge_unknown(&who, &request, REASON_NO_PLACE));
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return judge_unknown(&who, &request, REASON_NO_BUFFER);
+		return verdict_of(judge_unknown(&who, &request, REASON_NO_BUFFER));
 	if (d_path_is_true(path.dentry)) {
 		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
 		if (length > 0 && length <= PATH_SIZE)
@@ -59,7 +59,7 @@ int BPF_PROG(varmor_file_open, struct file *file)
 		verdict = judge_walked(&who, scratch, walk_path(scratch, path.dentry, path.mnt, PATH_END), &request);
 	}
 	release_scratch(index);
-	return verdict;
+	return verdict_of(verdict);
 }
 
 /* One directory entry that is made, removed or changed: a write to its path. */
@@ -92,49 +92,49 @@ static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount
 SEC("?lsm/path_unlink")
 int BPF_PROG(varmor_unlink, const struct path *dir, struct dentry *dentry)
 {
-	return change_entry(dentry, dir->mnt, HOOK_UNLINK);
+	return verdict_of(change_entry(dentry, dir->mnt, HOOK_UNLINK));
 }
 
 SEC("?lsm/path_rmdir")
 int BPF_PROG(varmor_rmdir, const struct path *dir, struct dentry *dentry)
 {
-	return change_entry(dentry, dir->mnt, HOOK_RMDIR);
+	return verdict_of(change_entry(dentry, dir->mnt, HOOK_RMDIR));
 }
 
 SEC("?lsm/path_mkdir")
 int BPF_PROG(varmor_mkdir, const struct path *dir, struct dentry *dentry)
 {
-	return change_entry(dentry, dir->mnt, HOOK_MKDIR);
+	return verdict_of(change_entry(dentry, dir->mnt, HOOK_MKDIR));
 }
 
 SEC("?lsm/path_mknod")
 int BPF_PROG(varmor_mknod, const struct path *dir, struct dentry *dentry)
 {
-	return change_entry(dentry, dir->mnt, HOOK_MKNOD);
+	return verdict_of(change_entry(dentry, dir->mnt, HOOK_MKNOD));
 }
 
 SEC("?lsm/path_symlink")
 int BPF_PROG(varmor_symlink, const struct path *dir, struct dentry *dentry)
 {
-	return change_entry(dentry, dir->mnt, HOOK_SYMLINK);
+	return verdict_of(change_entry(dentry, dir->mnt, HOOK_SYMLINK));
 }
 
 SEC("?lsm/path_truncate")
 int BPF_PROG(varmor_truncate, const struct path *path)
 {
-	return change_entry(path->dentry, path->mnt, HOOK_TRUNCATE);
+	return verdict_of(change_entry(path->dentry, path->mnt, HOOK_TRUNCATE));
 }
 
 SEC("?lsm/path_chmod")
 int BPF_PROG(varmor_chmod, const struct path *path)
 {
-	return change_entry(path->dentry, path->mnt, HOOK_CHMOD);
+	return verdict_of(change_entry(path->dentry, path->mnt, HOOK_CHMOD));
 }
 
 SEC("?lsm/path_chown")
 int BPF_PROG(varmor_chown, const struct path *path)
 {
-	return change_entry(path->dentry, path->mnt, HOOK_CHOWN);
+	return verdict_of(change_entry(path->dentry, path->mnt, HOOK_CHOWN));
 }
 
 struct move {
@@ -207,7 +207,7 @@ int BPF_PROG(varmor_rename, const struct path *old_dir, struct dentry *old_dentr
 	struct move move = { .from = old_dentry, .from_mount = old_dir->mnt, .to = new_dentry, .to_mount = new_dir->mnt,
 			     .hook = HOOK_RENAME, .renames = 1 };
 
-	return move_entry(&move, flags & RENAME_EXCHANGE);
+	return verdict_of(move_entry(&move, flags & RENAME_EXCHANGE));
 }
 
 /* The hook has no mount for the old name: hard links cannot leave a mount, so it is the new name's. */
@@ -217,5 +217,5 @@ int BPF_PROG(varmor_link, struct dentry *old_dentry, const struct path *new_dir,
 	struct move move = { .from = old_dentry, .from_mount = new_dir->mnt, .to = new_dentry, .to_mount = new_dir->mnt,
 			     .hook = HOOK_LINK };
 
-	return move_entry(&move, false);
+	return verdict_of(move_entry(&move, false));
 }

@@ -59,6 +59,7 @@ enum bpf_map_type {
 
 /* linux/sched.h */
 #define PF_EXITING 0x00000004
+#define PF_IO_WORKER 0x00000010
 #define PF_FORKNOEXEC 0x00000040
 #define PF_KTHREAD 0x00200000
 
@@ -83,6 +84,10 @@ enum bpf_map_type {
 
 /* linux/security.h */
 #define CAP_OPT_NOAUDIT (1 << 1)
+
+/* linux/audit.h */
+#define AUDIT_ARCH_I386 0x40000003
+#define AUDIT_ARCH_X86_64 0xc000003e
 
 /* linux/socket.h */
 #define AF_UNSPEC 0
@@ -195,7 +200,21 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+/* x86-64; the loader leaves out the program that reads it elsewhere */
+struct pt_regs {
+	unsigned long r10, r9, r8, bp, bx, ax, cx, dx, si, di, orig_ax;
+};
+
+struct thread_info {
+	u32 status;
+};
+
+struct seccomp {
+	int mode;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags;
 	pid_t pid;
 	pid_t tgid;
@@ -208,6 +227,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct io_uring_task *io_uring;
 	struct bpf_local_storage *bpf_storage;
+	struct seccomp seccomp;
 };
 
 struct linux_binprm {

@@ -99,7 +99,7 @@ int BPF_PROG(varmor_mount, const char *source, const struct path *path, const ch
 		bpf_probe_read_kernel_str(request.fstype, sizeof(request.fstype), type);
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return refuse_mount(&who, &request, REASON_NO_BUFFER);
+		return verdict_of(refuse_mount(&who, &request, REASON_NO_BUFFER));
 	if (source)
 		size = bpf_probe_read_kernel_str(scratch->path, PATH_SIZE, source);
 	if (size < 0 || size > PATH_SIZE)
@@ -107,7 +107,7 @@ int BPF_PROG(varmor_mount, const char *source, const struct path *path, const ch
 	else
 		verdict = judge_mount(&who, scratch, 0, size ? size - 1 : 0, &request);
 	release_scratch(index);
-	return verdict;
+	return verdict_of(verdict);
 }
 
 /* move_mount(2), which also attaches what fsmount(2) and open_tree(2) made. */
@@ -120,7 +120,7 @@ int BPF_PROG(varmor_move_mount, const struct path *from)
 	if (!confined(&who) || !who.profile->mounts)
 		return 0;
 	__builtin_memcpy(request.fstype, "none", 4);
-	return judge_mount_at(&who, from->dentry, from->mnt, &request);
+	return verdict_of(judge_mount_at(&who, from->dentry, from->mnt, &request));
 }
 
 SEC("?lsm/sb_umount")
@@ -132,5 +132,5 @@ int BPF_PROG(varmor_umount, struct vfsmount *mount)
 	if (!confined(&who) || !who.profile->mounts)
 		return 0;
 	__builtin_memcpy(request.fstype, "none", 4);
-	return judge_mount_at(&who, mount->mnt_root, mount, &request);
+	return verdict_of(judge_mount_at(&who, mount->mnt_root, mount, &request));
 }
