@@ -62,9 +62,7 @@ def report(outcomes: list[Outcome]) -> int:
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.test", description=__doc__.splitlines()[0] if __doc__ else ""
-    )
+    parser = argparse.ArgumentParser(prog="python -m scripts.test", description="Run the test tiers.")
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=", ".join(tier.name for tier in tiers.ALL))
     parser.add_argument("--keep-going", action="store_true", help="run later tiers even when one has failed")
     options = parser.parse_args()

@@ -23,6 +23,10 @@ PROGRAMS = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "xz": "xz-utils",
+    # What tests/kernel run in the light guest, whose root is this machine's.
+    "apparmor_parser": "apparmor",
+    "runc": "runc",
+    "crun": "crun",
 }
 
 
