@@ -11,5 +11,6 @@
 #include "file_hooks.h"
 #include "call_hooks.h"
 #include "mount_hooks.h"
+#include "seccomp_hooks.h"
 
 char LICENSE[] SEC("license") = "GPL";

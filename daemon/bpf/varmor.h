@@ -46,6 +46,9 @@
 #define BIND_UNIT 2	   /* a systemd unit: execs that bind are not judged, the host's mount namespace is fine */
 #define BIND_HOST_MOUNTS 4 /* a container that was started in the host's mount namespace on purpose */
 
+/* The flag word of a slot. */
+#define SLOT_RECORD_SYSCALLS 1 /* tell of calls that a seccomp filter refuses */
+
 /* Task storage: this task is confined as `workload` once `armed` is set (at a successful exec). */
 struct task_binding {
 	u64 cgroup; /* where the binding was found */
@@ -62,7 +65,7 @@ struct workload {
 /* slots[slot]: index in `profiles`, 0: no rules. An array's elements lie at multiples of 8 bytes. */
 struct slot {
 	u32 profile;
-	u32 reserved;
+	u32 flags;
 };
 
 /* cgroups[cgroup id] and units[path in the cgroup2 hierarchy] */
@@ -166,6 +169,7 @@ enum hook {
 	HOOK_MOVE_MOUNT,
 	HOOK_UMOUNT,
 	HOOK_USERNS_CREATE,
+	HOOK_SECCOMP,
 };
 
 enum verdict {
@@ -193,15 +197,22 @@ enum counter {
 struct event {
 	u64 time; /* ns since boot, suspend included */
 	u64 cgroup;
-	u64 argument; /* path hooks: access refused; capable: number; connect: family << 16 | port; mount: flags */
+	u64 argument; /* path hooks: access refused; capable: number; connect: family << 16 | port; mount: flags;
+		       * seccomp: errno << 32 | number of the call, errno 0: a signal instead */
 	u32 tgid, tid, uid;
 	u32 workload; /* the daemon's number */
 	u32 slot;
 	u32 mount_namespace;
 	u8 hook, verdict, reason, reserved;
 	u32 text_length; /* bytes after the header: the path (mount: the source), without NUL */
-	u8 address[16];	 /* connect, sendmsg: the address; mount: the file system type */
+	u8 address[16];	 /* connect, sendmsg: the address; mount: the file system type; seccomp: a u32 AUDIT_ARCH_* */
 	char comm[16];
+};
+
+/* An event of a seccomp filter: the text is the arguments of the call. */
+struct refused_call {
+	struct event event;
+	u64 args[6];
 };
 
 /* A record of the iterators. */

@@ -78,6 +78,21 @@ def test_seccomp_of_a_workload_whose_label_is_not_ours_needs_the_table(audit: Au
     assert read(AuditViolations(attributor(tenant())), TYPE_SECCOMP, text) is None
 
 
+@pytest.mark.parametrize(
+    ("code", "passed"),
+    [("0x50000", False), ("0x30000", False), ("0x7ffc0000", True), ("0x80000000", True), ("0x0", True)],
+)
+def test_what_bpf_tells_of_is_not_recorded_twice(code: str, passed: bool) -> None:
+    audit = AuditViolations(attributor(tenant(), numbers={9: 1}), records_seccomp=True)
+    found = read(audit, TYPE_SECCOMP, SECCOMP.format(subject=PROFILE.name, number=165, code=code))
+    assert (found is not None) is passed
+
+
+def test_tasks_that_bpf_has_not_bound_are_known_from_audit() -> None:
+    audit = AuditViolations(attributor(tenant(), groups={9: [500]}), records_seccomp=True)
+    assert read(audit, TYPE_SECCOMP, SECCOMP.format(subject="?", number=165, code="0x50000")) is not None
+
+
 def test_other_types_are_passed_over(audit: AuditViolations) -> None:
     assert read(audit, 1300, "audit(1.000:1): x=varmor-a") is None
 

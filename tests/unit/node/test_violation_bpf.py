@@ -7,13 +7,23 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from tests.unit.node.violation_examples import KEY, PROFILE, WEB, Groups, tenant
+from tests.unit.node.violation_examples import KEY, PROFILE, WEB, Groups, seccomp_event, tenant
 from varmor.kernel.bpf.events import BpfEvent
 from varmor.kernel.bpf.layout import Hook, Reason, Verdict
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_bpf import BpfViolations
-from varmor.node.violation_record import Action, Attribution
-from varmor.profile.types import Access, BpfProfile, CapabilityRule, EgressRule, MountRule, PathRule, SwitchRule
+from varmor.node.violation_record import Action, Attribution, Violation
+from varmor.policy.types import SyscallArg
+from varmor.profile.types import (
+    Access,
+    BpfProfile,
+    CapabilityRule,
+    EgressRule,
+    MountRule,
+    PathRule,
+    SwitchRule,
+    SyscallRefusal,
+)
 
 RULES = BpfProfile(
     paths=(PathRule("/etc/**", Access.WRITE, deny=True, audit=True, origin="disable-write-etc"),),
@@ -29,15 +39,28 @@ EVENT = BpfEvent(
 )  # fmt: skip
 
 
+NEWUSER = 0x10000000
+REFUSED = (
+    SyscallRefusal(("mount", "fsopen"), (), "disallow-mount"),
+    SyscallRefusal(("unshare",), (SyscallArg(0, NEWUSER, "SCMP_CMP_MASKED_EQ", NEWUSER),), "disallow-create-user-ns"),
+)
+
+
+def made(bpf: BpfViolations, event: BpfEvent) -> Violation:
+    found = bpf.violation(event)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def bpf() -> BpfViolations:
     attributor = Attributor(lambda _pid: None, Groups())
-    attributor.update([tenant()], [replace(PROFILE, bpf=RULES)])
+    attributor.update([tenant()], [replace(PROFILE, bpf=RULES, refused_syscalls=REFUSED)])
     return BpfViolations(attributor)
 
 
 def test_files(bpf: BpfViolations) -> None:
-    found = bpf.violation(EVENT)
+    found = made(bpf, EVENT)
     assert (found.enforcer, found.action, found.workload, found.policy) == ("BPF", Action.DENIED, WEB, KEY)
     assert (found.pid, found.mount_namespace, found.attribution) == (9, 88, Attribution.KERNEL)
     assert abs(found.timestamp - time.time()) < 30
@@ -51,7 +74,7 @@ def test_files(bpf: BpfViolations) -> None:
 
 
 def test_recorded_only(bpf: BpfViolations) -> None:
-    assert bpf.violation(replace(EVENT, verdict=Verdict.AUDIT)).action is Action.AUDIT
+    assert made(bpf, replace(EVENT, verdict=Verdict.AUDIT)).action is Action.AUDIT
 
 
 @pytest.mark.parametrize(
@@ -75,17 +98,43 @@ def test_recorded_only(bpf: BpfViolations) -> None:
 )
 def test_the_other_kinds(bpf: BpfViolations, change: dict[str, object], event: dict[str, object], rule: str) -> None:
     bare = replace(EVENT, path="", access=Access(0))
-    found = bpf.violation(replace(bare, **change))  # type: ignore[arg-type]
+    found = made(bpf, replace(bare, **change))  # type: ignore[arg-type]
     assert found.event.items() >= event.items()
     assert found.event["rule"] == rule
 
 
 def test_what_could_not_be_judged_says_why(bpf: BpfViolations) -> None:
-    found = bpf.violation(replace(EVENT, reason=Reason.PATH_TOO_LONG))
+    found = made(bpf, replace(EVENT, reason=Reason.PATH_TOO_LONG))
     assert found.event["reason"] == "the path is too long to be judged"
 
 
 def test_a_workload_that_is_forgotten_keeps_its_profile(bpf: BpfViolations) -> None:
-    found = bpf.violation(replace(EVENT, workload=99))
+    found = made(bpf, replace(EVENT, workload=99))
     assert (found.workload, found.profile, found.policy) == (None, PROFILE.name, KEY)
     assert found.attribution is Attribution.PROFILE
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (seccomp_event("mount"), ("mount", "errno", "EPERM", "disallow-mount")),
+        (seccomp_event("unshare", NEWUSER), ("unshare", "errno", "EPERM", "disallow-create-user-ns")),
+        (seccomp_event("mount", error=0), ("mount", "trap", "", "disallow-mount")),
+        (seccomp_event("mount", error=600), ("mount", "errno", "600", "disallow-mount")),
+    ],
+)
+def test_a_refused_call(bpf: BpfViolations, event: BpfEvent, words: tuple[str, ...]) -> None:
+    found = made(bpf, event)
+    assert (found.enforcer, found.action, found.workload, found.policy) == ("Seccomp", Action.DENIED, WEB, KEY)
+    assert tuple(found.event[name] for name in ("syscall", "action", "errno", "rule")) == words
+    assert (found.event["pid"], found.event["comm"], found.event["exe"], found.event["auditID"]) == (9, "sh", "", "")
+    assert found.summary == f"syscall {words[0]}"
+
+
+@pytest.mark.parametrize("event", [seccomp_event("unshare", 0x20000), seccomp_event("clone3", error=38)])
+def test_calls_that_our_filter_does_not_refuse(bpf: BpfViolations, event: BpfEvent) -> None:
+    assert bpf.violation(event) is None
+
+
+def test_a_refused_call_of_a_profile_that_is_gone(bpf: BpfViolations) -> None:
+    assert bpf.violation(replace(seccomp_event("mount"), slot="varmor-gone")) is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.node.violation_examples import PROFILE, attributor, tenant, violation
+from tests.unit.node.violation_examples import PROFILE, attributor, seccomp_event, tenant, violation
 from varmor.kernel.audit_record import TYPE_SECCOMP, AuditRecord, record
 from varmor.node.violation_journal import ViolationJournal
 from varmor.node.violation_log import ViolationLog
@@ -75,6 +75,11 @@ def test_a_flood_is_folded_and_none_is_lost(violations: Violations, clock: Clock
     assert len(found) == BURST + 1
     assert found[-1]["count"] == 1000 - BURST
     assert violations.recorded == 1000
+
+
+def test_calls_that_another_filter_refused_are_passed_over(violations: Violations) -> None:
+    violations.accept_events([seccomp_event("unshare"), seccomp_event("mount")])
+    assert violations.recorded == 0
 
 
 def test_flush_writes_what_is_held_back(violations: Violations, tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
+from varmor.kernel.bpf.events import BpfEvent, RefusedCall
+from varmor.kernel.bpf.layout import Hook, Verdict
 from varmor.node.store import Tenant
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_record import Action, Violation
@@ -53,6 +56,28 @@ def attributor(
     found = Attributor((numbers or {}).get, Groups(groups))
     found.update(tenants, [PROFILE])
     return found
+
+
+NUMBERS = {"mount": 165, "unshare": 272, "clone3": 435}
+
+
+def seccomp_event(name: str, *arguments: int, error: int = 1) -> BpfEvent:
+    """A refused call in WEB, as the kernel's hook tells it."""
+    padded = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
+    return BpfEvent(
+        boot_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+        tgid=9,
+        tid=10,
+        uid=33,
+        comm="sh",
+        workload=1,
+        slot=PROFILE.name,
+        cgroup_id=500,
+        mount_namespace=88,
+        hook=Hook.SECCOMP,
+        verdict=Verdict.DENIED,
+        call=RefusedCall(NUMBERS[name], 0xC000003E, padded, error),
+    )
 
 
 def violation(**facts: Any) -> Violation:

@@ -8,8 +8,9 @@ import json
 import pytest
 
 from tests.unit.node.profiles import profile
-from varmor.policy.types import Enforcer
+from varmor.policy.types import Enforcer, SyscallArg
 from varmor.profile import codec
+from varmor.profile.types import SyscallRefusal
 
 
 @pytest.mark.parametrize("enforcers", [Enforcer.APPARMOR, Enforcer.BPF, Enforcer.APPARMOR | Enforcer.SECCOMP])
@@ -18,6 +19,15 @@ def test_round_trip_keeps_everything(enforcers: Enforcer) -> None:
     back = codec.decode(codec.encode(original))
     assert back == original
     assert back.digest == original.digest
+
+
+def test_round_trip_keeps_refusals() -> None:
+    refusal = SyscallRefusal(
+        ("clone", "unshare"), (SyscallArg(0, 1, "SCMP_CMP_MASKED_EQ", 1),), "disallow-create-user-ns"
+    )
+    original = profile(refused_syscalls=(refusal,))
+    assert codec.decode(codec.encode(original)) == original
+    assert original.digest != profile().digest
 
 
 @pytest.mark.parametrize("spoil", ["not json", "{}", json.dumps({"policy": ["VarmorPolicy", "a"]})])

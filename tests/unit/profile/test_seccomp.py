@@ -9,7 +9,7 @@ import pytest
 from tests.unit.manifests import profile
 from varmor.errors import PolicyError
 from varmor.profile import seccomp_names
-from varmor.profile.seccomp import fallback_syscalls
+from varmor.profile.seccomp import fallback_syscalls, refusal_of
 from varmor.profile.seccomp_simulate import verdict
 from varmor.profile.types import NodeFacts, Profile
 
@@ -58,6 +58,35 @@ def test_refuse() -> None:
 
 def test_refuse_and_record() -> None:
     assert _filter(**RULES, auditViolations=True)["flags"] == ["SECCOMP_FILTER_FLAG_LOG"]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "rule"),
+    [
+        ("mount", 0, "disallow-mount"),
+        ("clone", NEWUSER | 17, "disallow-create-user-ns"),
+        ("clone", 17, ""),
+        ("clone3", 0, ""),
+        ("ptrace", 16, "syscallRawRules[0]"),
+        ("ptrace", 0, "syscallRawRules[0]"),
+        ("ptrace", 1, ""),
+        ("chmod", 0, ""),
+    ],
+)
+def test_refusals_that_are_recorded(name: str, first: int, rule: str) -> None:
+    alternatives = [{"index": 0, "value": value, "op": "SCMP_CMP_EQ"} for value in (0, 16)]
+    raw = [
+        {"names": ["ptrace"], "action": "SCMP_ACT_ERRNO", "args": alternatives},
+        {"names": ["chmod"], "action": "SCMP_ACT_LOG"},
+    ]
+    made = _profile(**RULES, syscallRawRules=raw, auditViolations=True)
+    found = refusal_of(made.refused_syscalls, name, (first, 0, 0, 0, 0, 0))
+    assert (found.origin if found else "") == rule
+
+
+def test_only_the_wish_for_records_lists_refusals() -> None:
+    assert _profile(**RULES).refused_syscalls == ()
+    assert _profile(**RULES, auditViolations=True, allowViolations=True).refused_syscalls == ()
 
 
 def test_observe() -> None:

@@ -75,13 +75,20 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
     enforcement = Enforcement(
         [AppArmorProfiles(apparmor), SeccompProfiles(seccomp), BpfProfiles(bpf, bpf_support)], step
     )
+    records_seccomp = bpf_support.ok and bpf.records_seccomp
+    facts = _facts(report, enforcement, records_seccomp=records_seccomp)
     directory = PolicyDirectory(settings.policies)
-    reconciler = PolicyReconciler(directory, store, enforcement, load_catalog(), _facts(report, enforcement))
-    containers = Tenancy(store, Containers(), processes, binder, _RuntimeLimits())
+    reconciler = PolicyReconciler(directory, store, enforcement, load_catalog(), facts)
+    containers = Tenancy(store, Containers(), processes, binder, _RuntimeLimits(records_seccomp=records_seccomp))
     units = UnitTenancy(store, Units(fail_closed=settings.fail is FailMode.CLOSED), processes, binder)
     attributor = Attributor(bpf.owner_of if binder else lambda _pid: None, processes)
     violations = Violations(
-        settings.node_name, ViolationLog(settings.violations_log), ViolationJournal(), attributor, settings.metadata
+        settings.node_name,
+        ViolationLog(settings.violations_log),
+        ViolationJournal(),
+        attributor,
+        settings.metadata,
+        records_seccomp=records_seccomp,
     )
     stream, audit_support = _audit()
     sources: list[EventSource] = [BpfEvents(bpf, violations)] if binder else []
@@ -91,7 +98,10 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
 
     def inform() -> None:
         states = reconciler.states.values()
-        attributor.update(store.tenants(), [state.active.profile for state in states if state.active])
+        profiles = [state.active.profile for state in states if state.active]
+        attributor.update(store.tenants(), profiles)
+        if binder:
+            binder.record_syscalls({profile.name for profile in profiles if profile.refused_syscalls})
 
     def settle() -> None:
         if binder and bpf.retire_previous():
@@ -133,20 +143,25 @@ def _audit() -> tuple[audit.AuditStream, Support]:
     return stream, support
 
 
-def _facts(report: NodeReport, enforcement: Enforcement) -> NodeFacts:
+def _facts(report: NodeReport, enforcement: Enforcement, *, records_seccomp: bool) -> NodeFacts:
     return NodeFacts(
         apparmor_parser=report.apparmor_parser,
         apparmor_abi=report.apparmor_abi,
         disk_devices=_disk_devices(),
         enforcers=enforcement.available(),
         machine=report.machine,
+        records_seccomp=records_seccomp,
     )
 
 
 class _RuntimeLimits:
-    """What each OCI runtime of the node cannot do; asked again when its program was replaced."""
+    """What each OCI runtime of the node cannot do; asked again when its program was replaced.
 
-    def __init__(self) -> None:
+    All that one cannot do is to have refusals recorded, which matters only where the BPF enforcer does not see them.
+    """
+
+    def __init__(self, *, records_seccomp: bool) -> None:
+        self._records_seccomp = records_seccomp
         self._known: dict[str, tuple[int, OciRuntime]] = {}
 
     def __call__(self, runtime: str, seccomp: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -155,7 +170,8 @@ class _RuntimeLimits:
         known = self._known.get(path)
         if known is None or known[0] != changed:
             known = self._known[path] = (changed, examine(path))
-        return known[1].usable(seccomp)
+        usable, limits = known[1].usable(seccomp)
+        return usable, () if self._records_seccomp else limits
 
 
 def _disk_devices() -> tuple[str, ...]:

@@ -9,18 +9,26 @@ from varmor.kernel.audit_apparmor import AppArmorRecord, apparmor_record
 from varmor.kernel.audit_record import TYPE_AVC, TYPE_SECCOMP, AuditRecord, SeccompRecord, seccomp_record
 from varmor.kernel.profile_name import is_ours
 from varmor.node.violation_attribution import Attributor, Owner
-from varmor.node.violation_record import Action, Violation
+from varmor.node.violation_record import Action, Attribution, Violation
 from varmor.profile.seccomp import fallback_syscalls
 
 _EVENT_KEY = ("operation", "name", "name2", "requestedMask", "deniedMask", "netFamily", "netSockType", "netProtocol",
               "netForeignAddr", "netForeignPort", "signal", "peer", "fsType", "srcName", "flags", "info")  # fmt: skip
 
 
-class AuditViolations:
-    """Makes violations of records."""
+_SEEN_BY_BPF = ("errno", "trap")
 
-    def __init__(self, attributor: Attributor) -> None:
+
+class AuditViolations:
+    """Makes violations of records.
+
+    With ``records_seccomp`` the BPF enforcer tells what seccomp refuses to the tasks that it has bound: the kernel's
+    record of the same is passed over.
+    """
+
+    def __init__(self, attributor: Attributor, *, records_seccomp: bool = False) -> None:
         self._attributor = attributor
+        self._records_seccomp = records_seccomp
 
     def violation(self, record: AuditRecord) -> Violation | None:
         """The violation that a record tells of; None when it is none of ours.
@@ -61,6 +69,8 @@ class AuditViolations:
         profiles = [name for name in labels if is_ours(name)]
         owner = self._attributor.by_pid(record.pid, profiles)
         if owner is None:
+            return None
+        if self._records_seccomp and owner.attribution is Attribution.KERNEL and record.action in _SEEN_BY_BPF:
             return None
         profile = owner.tenant.profile if owner.tenant else profiles[0]
         if record.action == "errno" and record.syscall in self._fallbacks(profile):

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import Any
 
 from varmor.catalog import capabilities
+from varmor.kernel.audit_record import syscall_name
 from varmor.kernel.bpf.events import BpfEvent
 from varmor.kernel.bpf.layout import Hook, Reason
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_record import Action, Attribution, Violation
+from varmor.profile.seccomp import refusal_of
 from varmor.profile.tables import origin_of
-from varmor.profile.types import Access, BpfProfile
+from varmor.profile.types import Access, BpfProfile, Profile
 
 _MOUNT_FLAGS = (
     (1, "ro"), (2, "nosuid"), (4, "nodev"), (8, "noexec"), (16, "sync"), (32, "remount"), (64, "mand"),
@@ -37,31 +40,70 @@ class BpfViolations:
     def __init__(self, attributor: Attributor) -> None:
         self._attributor = attributor
 
-    def violation(self, event: BpfEvent) -> Violation:
-        """The violation that an event tells of."""
+    def violation(self, event: BpfEvent) -> Violation | None:
+        """The violation that an event tells of; None for a call that another seccomp filter than ours refused."""
         owner = self._attributor.by_number(event.workload, event.mount_namespace)
         tenant = owner.tenant if owner else None
         name = event.slot or (tenant.profile if tenant else "")
         profile = self._attributor.profile(name)
-        facts = _facts(event)
-        facts["rule"] = _rule(event, profile.bpf) if profile is not None and profile.bpf is not None else ""
-        if event.reason is not Reason.RULE:
-            facts["reason"] = _REASONS.get(event.reason, event.reason.name.lower())
+        timestamp = _wall_time(event.boot_ns)
+        told = _told_by_rules(event, profile) if event.call is None else _told_by_seccomp(event, profile, timestamp)
+        if told is None:
+            return None
         return Violation(
-            enforcer="BPF",
             action=Action.DENIED if event.denied else Action.AUDIT,
             profile=name,
             pid=event.tgid,
-            timestamp=_wall_time(event.boot_ns),
-            event={**facts, "comm": event.comm, "uid": event.uid, "tid": event.tid},
-            key=(event.comm, *(str(value) for value in facts.values())),
-            summary=_summary(event),
+            timestamp=timestamp,
             comm=event.comm,
             workload=tenant.workload if tenant else None,
             policy=self._attributor.policy(name),
             mount_namespace=event.mount_namespace,
             attribution=Attribution.KERNEL if tenant else Attribution.PROFILE,
+            **told,
         )
+
+
+def _told_by_rules(event: BpfEvent, profile: Profile | None) -> dict[str, Any]:
+    facts = _facts(event)
+    facts["rule"] = _rule(event, profile.bpf) if profile is not None and profile.bpf is not None else ""
+    if event.reason is not Reason.RULE:
+        facts["reason"] = _REASONS.get(event.reason, event.reason.name.lower())
+    return {
+        "enforcer": "BPF",
+        "event": {**facts, "comm": event.comm, "uid": event.uid, "tid": event.tid},
+        "key": (event.comm, *(str(value) for value in facts.values())),
+        "summary": _summary(event),
+    }
+
+
+def _told_by_seccomp(event: BpfEvent, profile: Profile | None, timestamp: float) -> dict[str, Any] | None:
+    """In the form of an audit record, whose place it takes. What the kernel's hook does not see is empty."""
+    call = event.call
+    if call is None or profile is None or not profile.refused_syscalls:
+        return None
+    name = syscall_name(call.architecture, call.number)
+    refusal = refusal_of(profile.refused_syscalls, name, call.arguments)
+    if refusal is None:
+        return None
+    error = errno.errorcode.get(call.error, str(call.error)) if call.error else ""
+    return {
+        "enforcer": "Seccomp",
+        "event": {
+            "auditID": "",
+            "epoch": int(timestamp),
+            "subj": "",
+            "pid": event.tgid,
+            "comm": event.comm,
+            "exe": "",
+            "syscall": name,
+            "action": "errno" if error else "trap",
+            "errno": error,
+            "rule": refusal.origin,
+        },
+        "key": (name, error, event.comm),
+        "summary": f"syscall {name}",
+    }
 
 
 def _wall_time(boot_ns: int) -> float:

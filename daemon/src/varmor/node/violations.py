@@ -25,7 +25,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Violations:
-    """Writes violations. For one thread; :meth:`tick` at least every few seconds, :meth:`flush` at the end."""
+    """Writes violations. For one thread; :meth:`tick` at least every few seconds, :meth:`flush` at the end.
+
+    ``records_seccomp``: what seccomp refuses comes as events of the BPF enforcer.
+    """
 
     def __init__(
         self,
@@ -36,11 +39,13 @@ class Violations:
         metadata: Iterable[tuple[str, str]] = (),
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        *,
+        records_seccomp: bool = False,
     ) -> None:
         self._node = node
         self._log = log
         self._journal = journal
-        self._audit = AuditViolations(attributor)
+        self._audit = AuditViolations(attributor, records_seccomp=records_seccomp)
         self._bpf = BpfViolations(attributor)
         self._metadata = dict(metadata)
         self._clock = clock
@@ -72,7 +77,9 @@ class Violations:
     def accept_events(self, events: Iterable[BpfEvent]) -> None:
         """Take events of the BPF enforcer as they come."""
         for event in events:
-            self.accept(self._bpf.violation(event))
+            violation = self._bpf.violation(event)
+            if violation is not None:
+                self.accept(violation)
 
     def accept(self, violation: Violation) -> None:
         """Write a violation, or count it with others of its kind."""

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from varmor.errors import VarmorError
-from varmor.policy.types import Enforcer, Mode, PolicyKey, PolicyKind
+from varmor.policy.types import Enforcer, Mode, PolicyKey, PolicyKind, SyscallArg
 from varmor.profile.types import (
     Access,
     BpfProfile,
@@ -21,6 +21,7 @@ from varmor.profile.types import (
     PathRule,
     Profile,
     SwitchRule,
+    SyscallRefusal,
     UnitSettings,
 )
 
@@ -60,6 +61,7 @@ def decode(text: str) -> Profile:
             bpf=None if document["bpf"] is None else _bpf(document["bpf"]),
             unit=UnitSettings(tuple((directive, value) for directive, value in document["unit"])),
             observe=document["observe"],
+            refused_syscalls=tuple(_refusal(item) for item in document["refused_syscalls"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise CodecError(f"stored profile cannot be read: {type(error).__name__}: {error}") from error
@@ -73,6 +75,10 @@ def _bpf(document: dict[str, Any]) -> BpfProfile:
         capabilities=tuple(CapabilityRule(**rule) for rule in document["capabilities"]),
         switches=tuple(SwitchRule(**rule) for rule in document["switches"]),
     )
+
+
+def _refusal(item: dict[str, Any]) -> SyscallRefusal:
+    return SyscallRefusal(tuple(item["names"]), tuple(SyscallArg(**arg) for arg in item["args"]), item["origin"])
 
 
 def _egress(rule: dict[str, Any]) -> EgressRule:

@@ -12,7 +12,7 @@ from varmor.profile import apparmor_raw
 from varmor.profile.apparmor import profile_text
 from varmor.profile.bpf import BpfBuilder
 from varmor.profile.bpf_raw import add_raw_rules
-from varmor.profile.seccomp import SyscallEntry, built_in_entries, filter_profile, raw_entries
+from varmor.profile.seccomp import SyscallEntry, built_in_entries, filter_profile, raw_entries, refusals
 from varmor.profile.selection import (
     RULES_FIELD,
     Reaction,
@@ -21,8 +21,8 @@ from varmor.profile.selection import (
     refuse_targets,
     select_rules,
 )
-from varmor.profile.types import BpfProfile, NodeFacts, NoEffect, Profile, UnitSettings
-from varmor.profile.unit import unit_settings
+from varmor.profile.types import BpfProfile, NodeFacts, NoEffect, Profile, SyscallRefusal, UnitSettings
+from varmor.profile.unit import refused_entries, unit_settings
 
 _ENFORCER_FIELD = "spec.policy.enforcer"
 
@@ -77,6 +77,7 @@ class _Compilation:
             bpf=self._bpf() if Enforcer.BPF in serving else None,
             unit=self._unit(name, entries, serving) if unit else UnitSettings(),
             observe=not self._reaction.deny,
+            refused_syscalls=self._refusals(entries, unit=unit),
             no_effect=tuple(dict.fromkeys(self._notes)),
         )
 
@@ -151,9 +152,18 @@ class _Compilation:
             self._note(_ENFORCER_FIELD, "Seccomp has nothing to do here; the runtime's own filter stays in place")
         return made
 
+    def _seccomp_rules(self) -> list[Selected]:
+        return [item for item in self._selected if item.rule.seccomp]
+
+    def _refusals(self, entries: list[SyscallEntry], *, unit: bool) -> tuple[SyscallRefusal, ...]:
+        """The refused calls that are to be recorded. ``entries`` are empty where seccomp does not serve."""
+        if not self._reaction.audit or not entries:
+            return ()
+        return refusals(refused_entries(self._seccomp_rules(), entries, self._reaction) if unit else entries)
+
     def _unit(self, name: str, entries: list[SyscallEntry], serving: Enforcer) -> UnitSettings:
         seccomp = Enforcer.SECCOMP in serving
-        selected: list[Selected] = [item for item in self._selected if item.rule.seccomp] if seccomp else []
+        selected = self._seccomp_rules() if seccomp else []
         settings = unit_settings(
             name,
             apparmor=Enforcer.APPARMOR in serving,
@@ -161,6 +171,7 @@ class _Compilation:
             entries=entries,
             reaction=self._reaction,
             notes=self._notes,
+            recorded=self._facts.records_seccomp,
         )
         if seccomp and len(settings.directives) == int(Enforcer.APPARMOR in serving):
             self._note(_ENFORCER_FIELD, "Seccomp has nothing to do here; the unit's own settings stay in place")

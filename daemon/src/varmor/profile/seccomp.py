@@ -11,9 +11,10 @@ from typing import Any
 from varmor.policy.nearest import did_you_mean
 from varmor.policy.types import Policy, SyscallArg, SyscallRule
 from varmor.profile import seccomp_names
+from varmor.profile.seccomp_condition import cell_holds
 from varmor.profile.seccomp_table import ALLOW, LOG, Action, Table, cells_of, disjoint, make_action, write_entries
 from varmor.profile.selection import RULES_FIELD, Reaction, Selected
-from varmor.profile.types import NoEffect
+from varmor.profile.types import NoEffect, SyscallRefusal
 
 LOG_FLAG = "SECCOMP_FILTER_FLAG_LOG"
 ENOSYS = 38
@@ -154,6 +155,25 @@ def overlap_note(name: str) -> str:
         f"{name}: the conditions of several rules overlap in a way that seccomp cannot say exactly; "
         "the stricter side was taken"
     )
+
+
+def refusals(entries: Iterable[SyscallEntry]) -> tuple[SyscallRefusal, ...]:
+    """What entries refuse. ENOSYS is left out: it makes libc use another call and is no refusal."""
+    return tuple(
+        dict.fromkeys(
+            SyscallRefusal(entry.names, entry.args, entry.origin)
+            for entry in entries
+            if entry.action.denies and entry.action.errno != ENOSYS
+        )
+    )
+
+
+def refusal_of(known: Iterable[SyscallRefusal], name: str, arguments: tuple[int, ...]) -> SyscallRefusal | None:
+    """The refusal that speaks of a call with these six arguments, None when no one does."""
+    for refusal in known:
+        if name in refusal.names and any(cell_holds(cell, arguments) for cell in cells_of(refusal.args)):
+            return refusal
+    return None
 
 
 def fallback_syscalls(profile: Mapping[str, Any]) -> frozenset[str]:

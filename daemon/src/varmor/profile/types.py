@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from varmor.policy.types import Enforcer, Mode, PolicyKey
+from varmor.policy.types import Enforcer, Mode, PolicyKey, SyscallArg
 
 
 class Access(enum.IntFlag):
@@ -115,7 +115,8 @@ class NodeFacts:
 
     ``apparmor_parser`` is the version of apparmor_parser (``(3, 0)``), ``apparmor_abi`` the ABI files it has,
     ``disk_devices`` the names in /proc/partitions, ``enforcers`` those that the node's kernel can serve, ``machine``
-    the processor as ``uname -m`` says it.
+    the processor as ``uname -m`` says it, ``records_seccomp`` tells whether refusals by seccomp are seen without the
+    help of whoever installs the filter.
     """
 
     apparmor_parser: tuple[int, int] = (3, 0)
@@ -123,6 +124,7 @@ class NodeFacts:
     disk_devices: tuple[str, ...] = ()
     enforcers: Enforcer = Enforcer.APPARMOR | Enforcer.BPF | Enforcer.SECCOMP
     machine: str = "x86_64"
+    records_seccomp: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +135,26 @@ class UnitSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SyscallRefusal:
+    """Calls that seccomp refuses, under conditions on their arguments, where the refusal is to be recorded.
+
+    ``args`` are as in the OCI runtime specification; ``origin`` names the built-in or custom rule.
+    """
+
+    names: tuple[str, ...]
+    args: tuple[SyscallArg, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A compiled policy.
 
     ``apparmor`` is the text of one AppArmor profile (None when not asked for), ``seccomp`` an OCI
     ``LinuxSeccomp`` object, ``bpf`` the rules for the
     BPF enforcer, ``unit`` what a systemd drop-in says. ``observe`` tells that violations are let pass
-    (``allowViolations``).
+    (``allowViolations``). ``refused_syscalls`` are the calls whose refusal by the filter, or by the unit's directives,
+    is recorded.
     """
 
     name: str
@@ -151,6 +166,7 @@ class Profile:
     bpf: BpfProfile | None = None
     unit: UnitSettings = UnitSettings()
     observe: bool = False
+    refused_syscalls: tuple[SyscallRefusal, ...] = ()
     no_effect: tuple[NoEffect, ...] = field(default=(), compare=False)
 
     def content(self) -> dict[str, Any]:
@@ -165,6 +181,10 @@ class Profile:
             "bpf": bpf,
             "unit": [list(pair) for pair in self.unit.directives],
             "observe": self.observe,
+            "refused_syscalls": [
+                {"names": list(item.names), "args": [asdict(arg) for arg in item.args], "origin": item.origin}
+                for item in self.refused_syscalls
+            ],
         }
 
     @property

@@ -7,11 +7,21 @@ import errno
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from varmor.policy.types import SyscallArg
 from varmor.profile.seccomp import SyscallEntry
+from varmor.profile.seccomp_table import make_action
 from varmor.profile.selection import Reaction, Selected
 from varmor.profile.types import NoEffect, UnitSettings
 
 _ENFORCER_FIELD = "spec.policy.enforcer"
+_NEW_USER = 0x10000000  # CLONE_NEWUSER
+_REFUSED_BESIDES = {
+    ("RestrictNamespaces", "~user"): (
+        ("setns", SyscallArg(1, 0, "SCMP_CMP_EQ")),
+        ("setns", SyscallArg(1, _NEW_USER, "SCMP_CMP_MASKED_EQ", _NEW_USER)),
+    )
+}
+"""Calls that a directive refuses and the seccomp entries of the same rule do not, with the condition."""
 
 
 def unit_settings(
@@ -22,11 +32,12 @@ def unit_settings(
     entries: Iterable[SyscallEntry],
     reaction: Reaction,
     notes: list[NoEffect],
+    recorded: bool,
 ) -> UnitSettings:
     """The lines of the drop-in. ``entries`` are all seccomp entries, ``selected`` the rules that seccomp takes part in.
 
     A condition on arguments cannot be said by systemd: such entries are left out with a note, unless the rule brings
-    directives of its own.
+    directives of its own. ``recorded`` tells whether the node sees what seccomp refuses without systemd's help.
     """
     lines: list[tuple[str, str]] = [("AppArmorProfile", profile_name)] if apparmor else []
     own = {item.rule.name: item for item in selected if item.rule.unit}
@@ -43,11 +54,27 @@ def unit_settings(
     if any(directive != "SystemCallLog" for directive, _ in seccomp):
         # Without this a 32-bit program's calls would be judged by other numbers.
         seccomp.insert(0, ("SystemCallArchitectures", "native"))
-        if reaction.audit:
+        if reaction.audit and not recorded:
             notes.append(
                 NoEffect(_ENFORCER_FIELD, "what seccomp refuses to a unit is not recorded: systemd cannot ask for it")
             )
     return UnitSettings((*lines, *seccomp))
+
+
+def refused_entries(
+    selected: Sequence[Selected], entries: Iterable[SyscallEntry], reaction: Reaction
+) -> list[SyscallEntry]:
+    """What the drop-in of :func:`unit_settings` has systemd refuse, as seccomp entries."""
+    own = {item.rule.name: item for item in selected if item.rule.unit}
+    refused = [entry for entry in entries if entry.origin in own or (not entry.args and _refusal(entry))]
+    if reaction.deny:
+        for name, item in own.items():
+            for pair in item.rule.unit:
+                refused += [
+                    SyscallEntry(name, (syscall,), make_action("SCMP_ACT_ERRNO", None), (arg,))
+                    for syscall, arg in _REFUSED_BESIDES.get((pair[0], pair[1]), ())
+                ]
+    return refused
 
 
 def _filters(entries: Iterable[SyscallEntry], notes: list[NoEffect]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ rules and then lets the old one go (:meth:`BpfEnforcer.retire_previous`): there 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from varmor.kernel.bpf.bindings import Binding as _SlotBinding
 from varmor.kernel.bpf.bindings import Bindings
 from varmor.kernel.bpf.layout import BindFlag, BoundTask, Counter
 from varmor.kernel.bpf.libbpf import BpfError, RingBuffer
-from varmor.kernel.bpf.loader import Settings, load
+from varmor.kernel.bpf.loader import SECCOMP_PROGRAM, Settings, load
 from varmor.kernel.bpf.mapset import MapSet
 from varmor.kernel.bpf.pins import PinDirectory
 from varmor.kernel.bpf.store import ProfileStore
@@ -158,6 +159,20 @@ class BpfEnforcer:
         if number is not None:
             self._store.drop(slot_name)
             self._bindings.release_slot(number)
+
+    @property
+    def records_seccomp(self) -> bool:
+        """Whether this kernel can tell of every call that a seccomp filter refuses (:meth:`record_syscalls`)."""
+        return (self._started().pins / f"link_{SECCOMP_PROGRAM}").exists()
+
+    def record_syscalls(self, slot_names: Collection[str]) -> None:
+        """Make events of the calls that seccomp refuses to the workloads of these slots, and of no others.
+
+        All filters of a task are meant, ours and others, whatever flags they have. What kills the task makes no event:
+        the kernel's audit always tells of that. A name may be that of a slot still to come.
+        """
+        self._started()
+        self._store.record_syscalls(slot_names)
 
     def state(self) -> dict[str, str]:
         """Slots with the digest of the revision that is in force."""

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ctypes
+import struct
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -13,7 +15,20 @@ from varmor.profile.types import Access
 _NO_ACCESS = Access(0)
 _CONNECTIONS = (Hook.CONNECT, Hook.SENDMSG)
 _MOUNTS = (Hook.MOUNT, Hook.MOVE_MOUNT, Hook.UMOUNT)
-_WITHOUT_PATH = (*_CONNECTIONS, Hook.CAPABLE, Hook.USERNS_CREATE)
+_WITHOUT_PATH = (*_CONNECTIONS, Hook.CAPABLE, Hook.USERNS_CREATE, Hook.SECCOMP)
+_CALL_ARGUMENTS = struct.Struct("=6Q")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCall:
+    """A call that a seccomp filter refused: ``number`` in the tables of ``architecture`` (an audit architecture, as
+    ``0xc000003e``), its six arguments, and the error that the caller got (0: the signal SIGSYS instead).
+    """
+
+    number: int
+    architecture: int
+    arguments: tuple[int, ...]
+    error: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +38,7 @@ class BpfEvent:
     ``boot_ns`` are nanoseconds since boot, suspend included (CLOCK_BOOTTIME). ``workload`` is the number that was given
     at binding, ``slot`` the name of the profile (empty when it has gone meanwhile). What does not belong to the hook is
     empty: ``path`` and ``access`` belong to file hooks, ``path`` to mounts too (the source), ``capability``,
-    ``address`` and ``port``, ``fstype`` and ``mount_flags`` to theirs.
+    ``address`` and ``port``, ``fstype`` and ``mount_flags``, ``call`` to theirs.
     """
 
     boot_ns: int
@@ -45,6 +60,7 @@ class BpfEvent:
     port: int = 0
     fstype: str = ""
     mount_flags: int = 0
+    call: RefusedCall | None = None
 
     @property
     def denied(self) -> bool:
@@ -62,7 +78,9 @@ def decode(record: bytes, slot_name: str) -> BpfEvent | None:
     except ValueError:
         return None
     start = ctypes.sizeof(EventHeader)
-    text = record[start : start + header.text_length].decode("utf-8", "backslashreplace")
+    content = record[start : start + header.text_length]
+    call = _refused_call(header, content) if hook is Hook.SECCOMP else None
+    text = "" if call else content.decode("utf-8", "backslashreplace")
     is_path = hook not in (*_WITHOUT_PATH, *_MOUNTS)
     address: IPv4Address | IPv6Address | None = None
     if hook in _CONNECTIONS:
@@ -88,6 +106,16 @@ def decode(record: bytes, slot_name: str) -> BpfEvent | None:
         port=int(header.argument & 0xFFFF) if hook in _CONNECTIONS else 0,
         fstype=bytes(header.address).rstrip(b"\0").decode(errors="replace") if hook in _MOUNTS else "",
         mount_flags=int(header.argument) if hook in _MOUNTS else 0,
+        call=call,
+    )
+
+
+def _refused_call(header: EventHeader, content: bytes) -> RefusedCall:
+    return RefusedCall(
+        number=header.argument & 0xFFFFFFFF,
+        architecture=int.from_bytes(bytes(header.address)[:4], sys.byteorder),
+        arguments=_CALL_ARGUMENTS.unpack(content[: _CALL_ARGUMENTS.size].ljust(_CALL_ARGUMENTS.size, b"\0")),
+        error=header.argument >> 32,
     )
 
 

@@ -28,6 +28,12 @@ class BindFlag(enum.IntFlag):
     HOST_MOUNTS = 4
 
 
+class SlotFlag(enum.IntFlag):
+    """Flags of a :class:`Slot`."""
+
+    RECORD_SYSCALLS = 1
+
+
 class Hook(enum.IntEnum):
     """Which kernel hook made an event."""
 
@@ -50,6 +56,7 @@ class Hook(enum.IntEnum):
     MOVE_MOUNT = 17
     UMOUNT = 18
     USERNS_CREATE = 19
+    SECCOMP = 20
 
 
 class Verdict(enum.IntEnum):
@@ -87,10 +94,11 @@ class Workload(ctypes.Structure):
 
 
 class Slot(ctypes.Structure):
-    """``slots[slot]``: the index of the profile record that is in force (0: none)."""
+    """``slots[slot]``: the index of the profile record that is in force (0: none), and flags of the slot."""
 
     profile: int
-    _fields_ = (("profile", ctypes.c_uint32), ("reserved", ctypes.c_uint32))
+    flags: int
+    _fields_ = (("profile", ctypes.c_uint32), ("flags", ctypes.c_uint32))
 
 
 class CgroupBinding(ctypes.Structure):

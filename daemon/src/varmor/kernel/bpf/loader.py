@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,13 @@ OBJECT = Path(__file__).with_name("enforcer.bpf.o")
 TABLE_BYTES = 4 << 20
 """Default size of the table of automata; a power of two."""
 
+SECCOMP_PROGRAM = "varmor_seccomp"
+"""The program that tells what seccomp filters refuse. It judges nothing, so the enforcer does without it if need be."""
+
 _ITERATOR = "iter/"
+_TRACED = "fexit/"
+_TRACED_MACHINE = "x86_64"
+_LOG = logging.getLogger(__name__)
 
 
 class RoData(ctypes.Structure):
@@ -61,26 +68,44 @@ def load(settings: Settings, pins: Path) -> list[str]:
     """Load the object, attach its programs and pin maps and links below ``pins`` (a directory that exists, on bpffs).
 
     Programs start to judge one by one while they are attached; nothing is bound yet, so the order does not matter.
-    Returns the hooks that this kernel lacks.
+    Returns the hooks that this kernel lacks. A program that only records is left out where the kernel refuses it.
 
     Raises:
         BpfError: the kernel refuses something; with the last words of its verifier.
     """
+    try:
+        return _load(settings, pins, traced=True)
+    except _TracedRefusedError as error:
+        _LOG.warning("without the record of what seccomp refuses: %s", error)
+        return _load(settings, pins, traced=False)
+
+
+class _TracedRefusedError(BpfError):
+    """The object was refused while it held programs that it can do without; nothing was pinned."""
+
+
+def _load(settings: Settings, pins: Path, *, traced: bool) -> list[str]:
     lib = library()
     path = str(settings.object_path)
     handle = lib.pointer(f"the BPF object {path} cannot be opened", "bpf_object__open_file", path.encode(), None)
     try:
         programs = lib.each("bpf_object__next_program", handle)
         maps = {_text("bpf_map__name", item): item for item in lib.each("bpf_object__next_map", handle)}
-        absent = _choose(programs)
+        absent = _choose(programs, traced=traced)
         _configure(settings, maps)
-        lib.number("the kernel refuses the BPF enforcer", "bpf_object__load", handle)
+        optional = [program for program in programs if program not in absent and _section(program).startswith(_TRACED)]
+        try:
+            lib.number("the kernel refuses the BPF enforcer", "bpf_object__load", handle)
+        except BpfError as error:
+            if optional:
+                raise _TracedRefusedError("the kernel refuses a BPF program", error.errno, error.log) from error
+            raise
         for name, item in maps.items():
             if "." not in name:  # .rodata and its like are the object's own
                 _pin("map", name, "bpf_map__pin", item, pins / f"map_{name}")
         for program in programs:
-            if program not in absent:
-                _attach(program, pins)
+            if program not in absent and not _attach(program, pins, optional=program in optional):
+                absent[program] = _section(program)
     finally:
         lib.call("bpf_object__close", handle)
     return sorted(absent.values())
@@ -90,7 +115,11 @@ def _text(function: str, item: int) -> str:
     return bytes(library().call(function, item)).decode()
 
 
-def _choose(programs: list[int]) -> dict[int, str]:
+def _section(program: int) -> str:
+    return _text("bpf_program__section_name", program)
+
+
+def _choose(programs: list[int], *, traced: bool) -> dict[int, str]:
     """Switch on the optional programs whose hook the kernel has; give back the others with the names of their hooks.
 
     Optional are those whose section begins with "?" in the source: libbpf drops the sign and would not load them.
@@ -100,12 +129,18 @@ def _choose(programs: list[int]) -> dict[int, str]:
         for program in programs:
             if library().call("bpf_program__autoload", program):
                 continue
-            hook = _text("bpf_program__section_name", program).removeprefix("lsm/")
-            if btf.function(f"bpf_lsm_{hook}"):
+            if _has_hook(btf, _section(program), traced=traced):
                 library().call("bpf_program__set_autoload", program, True)
             else:
-                absent[program] = hook
+                absent[program] = _section(program).removeprefix("lsm/")
     return absent
+
+
+def _has_hook(btf: KernelBtf, section: str, *, traced: bool) -> bool:
+    if section.startswith(_TRACED):
+        machine = os.uname().machine == _TRACED_MACHINE  # the program reads that machine's registers
+        return traced and machine and bool(btf.function(section.removeprefix(_TRACED)))
+    return bool(btf.function(f"bpf_lsm_{section.removeprefix('lsm/')}"))
 
 
 def _configure(settings: Settings, maps: dict[str, int]) -> None:
@@ -123,16 +158,24 @@ def _configure(settings: Settings, maps: dict[str, int]) -> None:
     constants.table_words = settings.table_bytes // 4
 
 
-def _attach(program: int, pins: Path) -> None:
+def _attach(program: int, pins: Path, *, optional: bool) -> bool:
+    """Attach and pin a program; False when the kernel refuses one that is optional."""
     lib = library()
     name = _text("bpf_program__name", program)
-    what = "iter" if _text("bpf_program__section_name", program).startswith(_ITERATOR) else "link"
-    link = lib.pointer(f"the BPF program {name} cannot be attached", "bpf_program__attach", program)
+    what = "iter" if _section(program).startswith(_ITERATOR) else "link"
+    try:
+        link = lib.pointer(f"the BPF program {name} cannot be attached", "bpf_program__attach", program)
+    except BpfError as error:
+        if not optional:
+            raise
+        _LOG.warning("%s", error)
+        return False
     try:
         _pin("link", name, "bpf_link__pin", link, pins / f"{what}_{name}")
     finally:
         # the pin keeps it attached
         lib.call("bpf_link__destroy", link)
+    return True
 
 
 def _pin(kind: str, name: str, function: str, item: int, path: Path) -> None:

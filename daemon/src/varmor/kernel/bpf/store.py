@@ -12,6 +12,7 @@ import ctypes
 import logging
 import os
 from array import array
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from varmor.kernel.bpf.extents import Extent, Extents, TableFullError
@@ -26,6 +27,7 @@ from varmor.kernel.bpf.layout import (
     NetworkValue,
     PortRangeRecord,
     ProfileRecord,
+    SlotFlag,
 )
 from varmor.kernel.bpf.libbpf import BpfError
 from varmor.kernel.bpf.mapset import MapSet
@@ -53,6 +55,7 @@ class ProfileStore:
 
     def __init__(self, maps: MapSet) -> None:
         self._maps = maps
+        self._recorded: frozenset[str] = frozenset()
         self._slots: dict[str, int] = {}
         self._records: dict[int, tuple[ProfileRecord, _Places]] = {}
         for slot in range(1, maps.slots.count):
@@ -107,6 +110,8 @@ class ProfileStore:
         record, places = self._write(name, raw, tables, observe=observe)
         self._records[places.record] = (record, places)
         self._slots[name] = slot
+        if not old:
+            self._set_flags(name, slot)
         self._maps.slots[slot].profile = places.record
         if old:
             self._retire(old)
@@ -119,6 +124,17 @@ class ProfileStore:
         old = self._maps.slots[slot].profile
         self._maps.slots[slot].profile = 0
         self._retire(old)
+
+    def record_syscalls(self, names: Collection[str]) -> None:
+        """Have the kernel tell what seccomp refuses to the workloads of these slots, also of those still to come, and
+        of no others.
+        """
+        self._recorded = frozenset(names)
+        for name, slot in self._slots.items():
+            self._set_flags(name, slot)
+
+    def _set_flags(self, name: str, slot: int) -> None:
+        self._maps.slots[slot].flags = int(SlotFlag.RECORD_SYSCALLS) if name in self._recorded else 0
 
     def _free_slot(self, name: str) -> int:
         if not name or len(name.encode()) >= NAME_SIZE:
