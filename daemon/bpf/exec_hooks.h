@@ -95,13 +95,14 @@ static __always_inline int judge_exec_name(struct subject *who, struct scratch *
 static __always_inline int judge_exec_file(struct subject *who, struct scratch *scratch, struct linux_binprm *bprm,
 					   struct request *request)
 {
-	struct path path = BPF_CORE_READ(bprm, file, f_path);
+	struct dentry *dentry = bprm->file->f_path.dentry;
+	struct vfsmount *mount = bprm->file->f_path.mnt;
 	long length;
 
-	if (place_of(path.mnt) == PLACE_NOWHERE)
+	if (place_of(mount) == PLACE_NOWHERE)
 		return judge_unknown(who, request, REASON_NO_PLACE);
-	if (!d_path_is_true(path.dentry))
-		return judge_walked(who, scratch, walk_path(scratch, path.dentry, path.mnt, PATH_END), request);
+	if (!d_path_is_true(dentry))
+		return judge_walked(who, scratch, walk_path(scratch, dentry, mount, PATH_END), request);
 	length = bpf_d_path(&bprm->file->f_path, (char *)scratch->path, PATH_SIZE);
 	if (length <= 0 || length > PATH_SIZE)
 		return judge_unknown(who, request, REASON_PATH_TOO_LONG);

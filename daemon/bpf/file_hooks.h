@@ -26,7 +26,8 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	struct request request = { .hook = HOOK_FILE_OPEN };
 	struct subject who;
 	struct scratch *scratch;
-	struct path path;
+	struct dentry *dentry;
+	struct vfsmount *mount;
 	enum place place;
 	u32 access, index;
 	int verdict;
@@ -38,25 +39,26 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	if (!(access & (who.profile->paths_deny | who.profile->paths_audit)))
 		return 0;
 	request.deny = request.audit = access;
-	path = BPF_CORE_READ(file, f_path);
+	dentry = file->f_path.dentry;
+	mount = file->f_path.mnt;
 	/* overlayfs opens the layer's file as well: on a private mount since 6.5, before with the overlay's path but the layer's
 	 * inode. The file of the overlay itself was judged already. */
-	place = place_of(path.mnt);
-	if (place == PLACE_INTERNAL || BPF_CORE_READ(path.dentry, d_inode) != file->f_inode)
+	place = place_of(mount);
+	if (place == PLACE_INTERNAL || dentry->d_inode != file->f_inode)
 		return 0;
 	if (place == PLACE_NOWHERE)
 		return verdict_of(judge_unknown(&who, &request, REASON_NO_PLACE));
 	scratch = take_scratch(&index);
 	if (!scratch)
 		return verdict_of(judge_unknown(&who, &request, REASON_NO_BUFFER));
-	if (d_path_is_true(path.dentry)) {
+	if (d_path_is_true(dentry)) {
 		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
 		if (length > 0 && length <= PATH_SIZE)
 			verdict = judge_path(&who, scratch, 0, length - 1, &request);
 		else
 			verdict = judge_unknown(&who, &request, REASON_PATH_TOO_LONG);
 	} else {
-		verdict = judge_walked(&who, scratch, walk_path(scratch, path.dentry, path.mnt, PATH_END), &request);
+		verdict = judge_walked(&who, scratch, walk_path(scratch, dentry, mount, PATH_END), &request);
 	}
 	release_scratch(index);
 	return verdict_of(verdict);

@@ -24,7 +24,7 @@ static __always_inline enum place place_of(struct vfsmount *vfsmount)
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	struct mnt_namespace *ns = BPF_CORE_READ(mount, mnt_ns);
 
-	if (ns == BPF_CORE_READ(bpf_get_current_task_btf(), nsproxy, mnt_ns))
+	if (ns == bpf_get_current_task_btf()->nsproxy->mnt_ns)
 		return PLACE_TREE;
 	if (!ns)
 		return PLACE_NOWHERE;
