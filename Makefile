@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help venv bpf dist demo test lint unit sanity node clean
+.PHONY: help venv setup bpf dist demo test lint unit sanity node clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -20,7 +20,7 @@ bpf: ## Compile the BPF programs
 dist: venv bpf ## Build the wheel, the Debian package and the offline repository for nodes
 	@$(PY) -m scripts.dist
 
-demo: venv ## Run the main job: a node, site.yml, five attacks with and without the policy
+demo: venv bpf setup ## Run the main job: a node, site.yml, five attacks with and without the policy
 	@$(PY) -m scripts.demo
 
 test: venv ## Run every test tier that this machine supports
@@ -35,7 +35,10 @@ unit: venv ## Unit tests only
 sanity: venv ## ansible-test sanity only
 	@$(PY) -m scripts.test sanity
 
-node: venv ## A shell on a throw-away test node
+setup: venv
+	@$(PY) -m tests.nodes setup
+
+node: venv setup ## A shell on a throw-away test node
 	@$(PY) -m tests.nodes shell
 
 clean: ## Remove what the build made (not the cache of node images)

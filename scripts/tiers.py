@@ -51,6 +51,8 @@ def _tool(name: str, *arguments: str) -> Command:
     return (str(BIN / name), *arguments)
 
 
+_BUILD: tuple[Command, ...] = (("bash", "scripts/bpf.sh"), (PYTHON, "-m", "tests.nodes", "setup"))
+
 ALL: tuple[Tier, ...] = (
     Tier(
         "lint",
@@ -69,7 +71,7 @@ ALL: tuple[Tier, ...] = (
         "kernel",
         "components on a stock kernel with AppArmor and BPF-LSM",
         (
-            (PYTHON, "-m", "tests.nodes", "setup"),
+            *_BUILD,
             (PYTHON, "-m", "tests.nodes", "guest", "--timeout", "1500", "--", *_tool("pytest", "-q", "tests/kernel")),
         ),
         _virtual_machines,
@@ -78,7 +80,7 @@ ALL: tuple[Tier, ...] = (
         "nodes",
         "the daemon, the role and the modules on whole nodes",
         (
-            (PYTHON, "-m", "tests.nodes", "setup"),
+            *_BUILD,
             (PYTHON, "-m", "scripts.dist"),
             _tool("pytest", "-q", "tests/nodes", "tests/integration"),
         ),
@@ -87,7 +89,7 @@ ALL: tuple[Tier, ...] = (
     Tier(
         "molecule",
         "the role by molecule: check, converge, idempotence, verify",
-        (_tool("molecule", "test"),),
+        (*_BUILD, (PYTHON, "-m", "scripts.dist"), _tool("molecule", "test")),
         _virtual_machines,
     ),
 )
