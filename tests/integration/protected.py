@@ -51,7 +51,7 @@ class Protected:
         assert done.returncode == 0, done.stderr
 
     def clear(self) -> None:
-        """Remove all policies, containers and test units."""
+        """Remove all policies, containers and test units, and forget what was recorded."""
         self.node.run("rm -f /etc/varmor/policies.d/*", check=False)
         self.node.run(
             "for c in $(ctr container list -q); do"
@@ -60,6 +60,7 @@ class Protected:
             check=False,
         )
         self.reload()
+        self.node.run("truncate --size 0 /var/log/varmor/violations.log", check=False)
 
     def status(self) -> dict[str, Any]:
         """The daemon's status."""
