@@ -21,12 +21,13 @@ static __always_inline int verdict_of(int verdict)
 	return verdict;
 }
 
-/* The confined task that a hook judges. */
+/*
+ * The confined task that a hook judges. It stays in the frame of the program: what is handed down to functions of their
+ * own is `profile` and `identity` (recent verifiers lose sight of a structure that is read two calls below its frame).
+ */
 struct subject {
 	struct profile *profile;
-	u32 workload; /* index */
-	u32 number;
-	u32 slot;
+	u64 identity; /* slot << 32 | the daemon's number of the workload */
 };
 
 static __always_inline u32 mount_namespace_of(struct task_struct *task)
@@ -34,7 +35,7 @@ static __always_inline u32 mount_namespace_of(struct task_struct *task)
 	return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 }
 
-/* A number that no other mount namespace has or had; 0: an anonymous one, for mounts that are attached nowhere. */
+/* A number that no other mount namespace has or had. */
 static __always_inline u64 generation_of(struct mnt_namespace *ns)
 {
 	struct ns_common___numbered *numbered = (void *)ns + bpf_core_field_offset(struct mnt_namespace, ns);
@@ -42,6 +43,14 @@ static __always_inline u64 generation_of(struct mnt_namespace *ns)
 	if (bpf_core_field_exists(numbered->ns_id))
 		return BPF_CORE_READ(numbered, ns_id);
 	return BPF_CORE_READ(ns, seq);
+}
+
+/* A namespace without processes, for mounts that are attached nowhere. Which of the marks it has depends on the kernel. */
+static __always_inline bool is_anonymous(struct mnt_namespace *ns)
+{
+	u32 inum = BPF_CORE_READ(ns, ns.inum);
+
+	return inum == 0 || inum == MNT_NS_ANON_INO || generation_of(ns) == 0;
 }
 
 /* Fills `who` with the rules of a workload; false when it has none. */
@@ -65,9 +74,7 @@ static __always_inline bool rules_of(u32 index, struct subject *who)
 	who->profile = bpf_map_lookup_elem(&profiles, &record);
 	if (!who->profile)
 		return false;
-	who->workload = index;
-	who->number = workload->number;
-	who->slot = number;
+	who->identity = (u64)number << 32 | workload->number;
 	return true;
 }
 

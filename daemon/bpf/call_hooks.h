@@ -24,7 +24,7 @@ int BPF_PROG(varmor_capable, const struct cred *cred, struct user_namespace *ns,
 	if (task->cred != task->real_cred && !task->io_uring && !(task->flags & PF_IO_WORKER))
 		return 0;
 	if (audit && !(options & CAP_OPT_NOAUDIT))
-		report(&who, capability, HOOK_CAPABLE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
+		report(who.identity, capability, WHAT(HOOK_CAPABLE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
 	return verdict_of(deny ? -EPERM : 0);
 }
 
@@ -83,14 +83,14 @@ static __always_inline void read_ipv6(const void *address, struct destination *d
 	__builtin_memcpy(destination->address, in.sin6_addr, 16);
 }
 
-static __noinline int judge_destination(struct subject *who, struct destination *destination, u32 hook)
+static __noinline int judge_destination(struct profile *profile, u64 identity, struct destination *destination, u32 hook)
 {
 	struct network_key key = { .family = destination->family };
 	struct port_search search = { .port = destination->port };
 	struct network_value *value;
 	struct event event;
 
-	key.profile = who->profile->networks;
+	key.profile = profile->networks;
 	key.prefix = 48 + (destination->family == 4 ? 32 : 128);
 	__builtin_memcpy(key.address, destination->address, 16);
 	value = bpf_map_lookup_elem(&networks, &key);
@@ -99,7 +99,7 @@ static __noinline int judge_destination(struct subject *who, struct destination 
 	search.first = value->first;
 	bpf_loop(value->count, port_step, &search, 0);
 	if (search.audit) {
-		fill_event(&event, who, hook, search.deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
+		fill_event(&event, identity, WHAT(hook, search.deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
 		event.argument = (u64)destination->family << 16 | destination->port;
 		__builtin_memcpy(event.address, destination->address, 16);
 		send_event(&event, 0);
@@ -123,7 +123,7 @@ int BPF_PROG(varmor_connect, struct socket *sock, struct sockaddr *address)
 		read_ipv6(address, &destination);
 	else /* AF_UNSPEC dissolves a connection; other families have no rules */
 		return 0;
-	return verdict_of(judge_destination(&who, &destination, HOOK_CONNECT));
+	return verdict_of(judge_destination(who.profile, who.identity, &destination, HOOK_CONNECT));
 }
 
 /* Only with a destination of its own; what goes along a connection was judged when it was made. */
@@ -150,7 +150,7 @@ int BPF_PROG(varmor_sendmsg, struct socket *sock, struct msghdr *message)
 		read_ipv6(address, &destination);
 	else
 		return 0;
-	return verdict_of(judge_destination(&who, &destination, HOOK_SENDMSG));
+	return verdict_of(judge_destination(who.profile, who.identity, &destination, HOOK_SENDMSG));
 }
 
 SEC("?lsm/userns_create")
@@ -164,6 +164,6 @@ int BPF_PROG(varmor_userns_create)
 	deny = who.profile->switches_deny & SWITCH_USERNS_CREATE;
 	audit = who.profile->switches_audit & SWITCH_USERNS_CREATE;
 	if (audit)
-		report(&who, 0, HOOK_USERNS_CREATE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
+		report(who.identity, 0, WHAT(HOOK_USERNS_CREATE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
 	return verdict_of(deny ? -EPERM : 0);
 }

@@ -4,7 +4,10 @@
 
 #include "binding.h"
 
-static __always_inline void fill_event(struct event *event, struct subject *who, u8 hook, u8 verdict, u8 reason)
+/* What an event is about, in one word: hook, verdict, reason. */
+#define WHAT(hook, verdict, reason) ((u32)(reason) << 16 | (u32)(verdict) << 8 | (u32)(hook))
+
+static __always_inline void fill_event(struct event *event, u64 identity, u32 what)
 {
 	u64 ids = bpf_get_current_pid_tgid();
 
@@ -14,12 +17,12 @@ static __always_inline void fill_event(struct event *event, struct subject *who,
 	event->tgid = ids >> 32;
 	event->tid = (u32)ids;
 	event->uid = (u32)bpf_get_current_uid_gid();
-	event->workload = who->number;
-	event->slot = who->slot;
+	event->workload = (u32)identity;
+	event->slot = identity >> 32;
 	event->mount_namespace = mount_namespace_of(bpf_get_current_task_btf());
-	event->hook = hook;
-	event->verdict = verdict;
-	event->reason = reason;
+	event->hook = what & 0xff;
+	event->verdict = (what >> 8) & 0xff;
+	event->reason = (what >> 16) & 0xff;
 	event->reserved = 0;
 	event->text_length = 0;
 	__builtin_memset(event->address, 0, sizeof(event->address));
@@ -33,21 +36,12 @@ static __always_inline void send_event(struct event *event, u32 text_length)
 		count(COUNTER_LOST_EVENTS);
 }
 
-/* What a set of deny and audit bits means for a request, and the record of it. Returns whether the request is refused. */
-static __always_inline bool decide(u64 deny, u64 audit, u8 *verdict)
-{
-	*verdict = 0;
-	if (audit)
-		*verdict = deny ? VERDICT_DENIED : VERDICT_AUDIT;
-	return deny != 0;
-}
-
 /* An event without text. */
-static __noinline void report(struct subject *who, u64 argument, u32 hook, u32 verdict, u32 reason)
+static __noinline void report(u64 identity, u64 argument, u32 what)
 {
 	struct event event;
 
-	fill_event(&event, who, hook, verdict, reason);
+	fill_event(&event, identity, what);
 	event.argument = argument;
 	send_event(&event, 0);
 }

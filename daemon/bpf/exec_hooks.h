@@ -67,8 +67,7 @@ static __always_inline int bind_at_exec(struct linux_binprm *bprm, u32 *workload
  * The name that was given to execve(2), as a path: a multi-call program such as busybox does what its symbolic link is
  * called, and the link's name is nowhere else. A relative name is taken from the working directory; `.` and `..` stay.
  */
-static __always_inline int judge_exec_name(struct subject *who, struct scratch *scratch, struct linux_binprm *bprm,
-					   struct request *request)
+static __always_inline int judge_exec_name(struct profile *profile, struct scratch *scratch, struct linux_binprm *bprm)
 {
 	const char *name = BPF_CORE_READ(bprm, filename);
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -78,41 +77,39 @@ static __always_inline int judge_exec_name(struct subject *who, struct scratch *
 	u32 start;
 
 	if (size <= 1 || size > PATH_SIZE)
-		return judge_unknown(who, request, REASON_PATH_TOO_LONG);
+		return judge_path(profile, scratch, -REASON_PATH_TOO_LONG, 0);
 	if (scratch->path[0] == '/')
-		return judge_path(who, scratch, 0, size - 1, request);
+		return judge_path(profile, scratch, 0, size - 1);
 	if (size >= PATH_SIZE - 2)
-		return judge_unknown(who, request, REASON_PATH_TOO_LONG);
+		return judge_path(profile, scratch, -REASON_PATH_TOO_LONG, 0);
 	start = PATH_SIZE - (u32)size;
 	bpf_probe_read_kernel(&scratch->path[start & PATH_MASK], (u32)size & PATH_MASK, name);
 	start--;
 	scratch->path[start & PATH_MASK] = '/';
 	dentry = BPF_CORE_READ(task, fs, pwd.dentry);
 	mount = BPF_CORE_READ(task, fs, pwd.mnt);
-	return judge_walked(who, scratch, walk_path(scratch, dentry, mount, start), request);
+	return judge_walked(profile, scratch, walk_path(scratch, dentry, mount, start));
 }
 
-static __always_inline int judge_exec_file(struct subject *who, struct scratch *scratch, struct linux_binprm *bprm,
-					   struct request *request)
+static __always_inline int judge_exec_file(struct profile *profile, struct scratch *scratch, struct linux_binprm *bprm)
 {
 	struct dentry *dentry = bprm->file->f_path.dentry;
 	struct vfsmount *mount = bprm->file->f_path.mnt;
 	long length;
 
 	if (place_of(mount) == PLACE_NOWHERE)
-		return judge_unknown(who, request, REASON_NO_PLACE);
+		return judge_path(profile, scratch, -REASON_NO_PLACE, 0);
 	if (!d_path_is_true(dentry))
-		return judge_walked(who, scratch, walk_path(scratch, dentry, mount, PATH_END), request);
+		return judge_walked(profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
 	length = bpf_d_path(&bprm->file->f_path, (char *)scratch->path, PATH_SIZE);
 	if (length <= 0 || length > PATH_SIZE)
-		return judge_unknown(who, request, REASON_PATH_TOO_LONG);
-	return judge_path(who, scratch, 0, length - 1, request);
+		return judge_path(profile, scratch, -REASON_PATH_TOO_LONG, 0);
+	return judge_path(profile, scratch, 0, length - 1);
 }
 
 SEC("lsm/bprm_check_security")
 int BPF_PROG(varmor_exec, struct linux_binprm *bprm)
 {
-	struct request request = { .hook = HOOK_EXEC, .deny = ACCESS_EXEC, .audit = ACCESS_EXEC };
 	u32 workload = current_workload(), index;
 	struct scratch *scratch;
 	struct subject who;
@@ -129,10 +126,11 @@ int BPF_PROG(varmor_exec, struct linux_binprm *bprm)
 		return 0;
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return verdict_of(judge_unknown(&who, &request, REASON_NO_BUFFER));
-	verdict = judge_exec_file(&who, scratch, bprm, &request);
+		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_EXEC, ACCESS_EXEC, REASON_NO_BUFFER));
+	ask(scratch, who.identity, HOOK_EXEC, ACCESS_EXEC, ACCESS_EXEC, 0);
+	verdict = judge_exec_file(who.profile, scratch, bprm);
 	if (!verdict)
-		verdict = judge_exec_name(&who, scratch, bprm, &request);
+		verdict = judge_exec_name(who.profile, scratch, bprm);
 	release_scratch(index);
 	return verdict_of(verdict);
 }

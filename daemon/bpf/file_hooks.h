@@ -23,7 +23,6 @@ static __always_inline u32 access_of(struct file *file)
 SEC("?lsm/file_open")
 int BPF_PROG(varmor_file_open, struct file *file)
 {
-	struct request request = { .hook = HOOK_FILE_OPEN };
 	struct subject who;
 	struct scratch *scratch;
 	struct dentry *dentry;
@@ -38,7 +37,6 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	access = access_of(file);
 	if (!(access & (who.profile->paths_deny | who.profile->paths_audit)))
 		return 0;
-	request.deny = request.audit = access;
 	dentry = file->f_path.dentry;
 	mount = file->f_path.mnt;
 	/* overlayfs opens the layer's file as well: on a private mount since 6.5, before with the overlay's path but the layer's
@@ -47,18 +45,19 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	if (place == PLACE_INTERNAL || dentry->d_inode != file->f_inode)
 		return 0;
 	if (place == PLACE_NOWHERE)
-		return verdict_of(judge_unknown(&who, &request, REASON_NO_PLACE));
+		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_PLACE));
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return verdict_of(judge_unknown(&who, &request, REASON_NO_BUFFER));
+		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_BUFFER));
+	ask(scratch, who.identity, HOOK_FILE_OPEN, access, access, 0);
 	if (d_path_is_true(dentry)) {
 		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
 		if (length > 0 && length <= PATH_SIZE)
-			verdict = judge_path(&who, scratch, 0, length - 1, &request);
+			verdict = judge_path(who.profile, scratch, 0, length - 1);
 		else
-			verdict = judge_unknown(&who, &request, REASON_PATH_TOO_LONG);
+			verdict = judge_path(who.profile, scratch, -REASON_PATH_TOO_LONG, 0);
 	} else {
-		verdict = judge_walked(&who, scratch, walk_path(scratch, dentry, mount, PATH_END), &request);
+		verdict = judge_walked(who.profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
 	}
 	release_scratch(index);
 	return verdict_of(verdict);
@@ -67,7 +66,6 @@ int BPF_PROG(varmor_file_open, struct file *file)
 /* One directory entry that is made, removed or changed: a write to its path. */
 static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount, u32 hook)
 {
-	struct request request = { .hook = hook, .deny = ACCESS_WRITE, .audit = ACCESS_WRITE };
 	struct subject who;
 	struct scratch *scratch;
 	enum place place;
@@ -82,11 +80,12 @@ static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount
 	if (place == PLACE_INTERNAL)
 		return 0;
 	if (place == PLACE_NOWHERE)
-		return judge_unknown(&who, &request, REASON_NO_PLACE);
+		return judge_unknown(who.profile, who.identity, hook, ACCESS_WRITE, REASON_NO_PLACE);
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return judge_unknown(&who, &request, REASON_NO_BUFFER);
-	verdict = judge_walked(&who, scratch, walk_path(scratch, dentry, mount, PATH_END), &request);
+		return judge_unknown(who.profile, who.identity, hook, ACCESS_WRITE, REASON_NO_BUFFER);
+	ask(scratch, who.identity, hook, ACCESS_WRITE, ACCESS_WRITE, 0);
+	verdict = judge_walked(who.profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
 	release_scratch(index);
 	return verdict;
 }
@@ -152,31 +151,31 @@ struct move {
  * A second or a new name. The new one must be writable. Under the old one nothing at all may be denied, else the file would
  * shed its rules, nor below it when it is a directory, unless the new place says the same.
  */
-static __noinline int judge_move(struct subject *who, struct scratch *scratch, struct move *move)
+static __noinline int judge_move(struct profile *profile, struct scratch *scratch, struct move *move)
 {
-	struct request to = { .hook = move->hook, .deny = ACCESS_WRITE, .audit = ACCESS_WRITE, .which = 1 };
-	struct request from = { .hook = move->hook, .deny = 0xff, .audit = ACCESS_WRITE, .which = 0 };
 	struct dentry *entry = move->from; /* BPF_CORE_READ relocates what it is given: not a struct of ours */
+	u64 identity = scratch->request.identity;
 	int offset, verdict;
 	umode_t mode;
 
-	verdict = judge_walked(who, scratch, walk_path(scratch, move->to, move->to_mount, PATH_END), &to);
+	ask(scratch, identity, move->hook, ACCESS_WRITE, ACCESS_WRITE, 1);
+	verdict = judge_walked(profile, scratch, walk_path(scratch, move->to, move->to_mount, PATH_END));
 	if (verdict)
 		return verdict;
-	offset = walk_path(scratch, move->from, move->from_mount, PATH_END);
-	verdict = judge_walked(who, scratch, offset, &from);
+	ask(scratch, identity, move->hook, 0xff, ACCESS_WRITE, 0);
+	offset = walk_path(scratch, entry, move->from_mount, PATH_END);
+	verdict = judge_walked(profile, scratch, offset);
 	if (verdict || offset < 0 || !move->renames)
 		return verdict;
 	mode = BPF_CORE_READ(entry, d_inode, i_mode);
-	if ((mode & S_IFMT) != S_IFDIR || !protects_below(scratch, who->profile))
+	if ((mode & S_IFMT) != S_IFDIR || !protects_below(scratch, profile))
 		return 0;
-	report_path(who, scratch, offset, PATH_END - offset, WHAT(move->hook, VERDICT_DENIED, REASON_ABOVE_RULE, ACCESS_WRITE));
+	report_path(scratch, offset, PATH_END - offset, ACCESS_WRITE, WHAT(move->hook, VERDICT_DENIED, REASON_ABOVE_RULE));
 	return -EACCES;
 }
 
 static __always_inline int move_entry(struct move *move, bool exchange)
 {
-	struct request unknown = { .hook = move->hook, .deny = 0xff };
 	struct subject who;
 	struct scratch *scratch;
 	u32 index;
@@ -187,16 +186,17 @@ static __always_inline int move_entry(struct move *move, bool exchange)
 	if (!(who.profile->paths_deny | who.profile->paths_audit))
 		return 0;
 	if (place_of(move->from_mount) == PLACE_NOWHERE || place_of(move->to_mount) == PLACE_NOWHERE)
-		return judge_unknown(&who, &unknown, REASON_NO_PLACE);
+		return judge_unknown(who.profile, who.identity, move->hook, 0xff, REASON_NO_PLACE);
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return judge_unknown(&who, &unknown, REASON_NO_BUFFER);
-	verdict = judge_move(&who, scratch, move);
+		return judge_unknown(who.profile, who.identity, move->hook, 0xff, REASON_NO_BUFFER);
+	scratch->request.identity = who.identity;
+	verdict = judge_move(who.profile, scratch, move);
 	if (!verdict && exchange) {
 		struct move back = { .from = move->to, .from_mount = move->to_mount, .to = move->from,
 				     .to_mount = move->from_mount, .hook = move->hook, .renames = 1 };
 
-		verdict = judge_move(&who, scratch, &back);
+		verdict = judge_move(who.profile, scratch, &back);
 	}
 	release_scratch(index);
 	return verdict;

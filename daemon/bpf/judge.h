@@ -5,13 +5,6 @@
 #include "event.h"
 #include "match.h"
 
-struct request {
-	u32 hook;
-	u32 deny;  /* accesses that must not be denied */
-	u32 audit; /* accesses whose record is wanted */
-	u32 which; /* where the final states are kept: 0 old place, 1 new place */
-};
-
 /* Mounts whose files have no path, because they are in no mount namespace's tree. */
 enum place {
 	PLACE_TREE = 0,
@@ -30,51 +23,57 @@ static __always_inline enum place place_of(struct vfsmount *vfsmount)
 		return PLACE_NOWHERE;
 	if ((u64)ns >= (u64)-MAX_ERRNO)
 		return PLACE_INTERNAL;
-	return generation_of(ns) ? PLACE_TREE : PLACE_NOWHERE;
+	return is_anonymous(ns) ? PLACE_NOWHERE : PLACE_TREE;
 }
 
-static __noinline void report_path(struct subject *who, struct scratch *scratch, u32 offset, u32 length, u64 what)
+static __noinline void report_path(struct scratch *scratch, u32 offset, u32 length, u32 access, u32 what)
 {
 	u32 bytes = length & PATH_MASK;
 
-	fill_event(&scratch->event, who, what & 0xff, (what >> 8) & 0xff, (what >> 16) & 0xff);
-	scratch->event.argument = what >> 32;
+	fill_event(&scratch->event, scratch->request.identity, what);
+	scratch->event.argument = access;
 	bpf_probe_read_kernel(scratch->text, bytes, &scratch->path[offset & PATH_MASK]);
 	send_event(&scratch->event, bytes);
 }
 
-#define WHAT(hook, verdict, reason, access) ((u64)(access) << 32 | (u32)(reason) << 16 | (u32)(verdict) << 8 | (hook))
-
 /* An access to something whose path is not known: refused where some rule denies such an access, and always recorded. */
-static __noinline int judge_unknown(struct subject *who, struct request *request, u32 reason)
+static __always_inline int judge_unknown(struct profile *profile, u64 identity, u32 hook, u32 access, u32 reason)
 {
-	u32 deny = who->profile->paths_deny & request->deny;
+	u32 deny = profile->paths_deny & access;
 
 	if (!deny)
 		return 0;
-	report(who, deny, request->hook, VERDICT_DENIED, reason);
+	report(identity, deny, WHAT(hook, VERDICT_DENIED, reason));
 	return -EACCES;
 }
 
-/* Judges the path at scratch->path[offset], or a negative reason why there is none. 0 or -EACCES. */
-static __noinline int judge_path(struct subject *who, struct scratch *scratch, int offset, u32 length,
-				 struct request *request)
+static __always_inline void ask(struct scratch *scratch, u64 identity, u32 hook, u32 deny, u32 audit, u32 place)
 {
-	u32 accept, deny, audit, access;
+	scratch->request.identity = identity;
+	scratch->request.hook = hook;
+	scratch->request.deny = deny;
+	scratch->request.audit = audit;
+	scratch->request.place = place;
+}
+
+/* Answers scratch->request for the path at scratch->path[offset], or a negative reason why there is none. 0 or -EACCES. */
+static __noinline int judge_path(struct profile *profile, struct scratch *scratch, int offset, u32 length)
+{
+	struct request *request = &scratch->request;
+	u32 accept, deny, audit;
 
 	if (offset < 0)
-		return judge_unknown(who, request, -offset);
-	accept = match_path(scratch, who->profile, offset, length, request->which);
+		return judge_unknown(profile, request->identity, request->hook, request->deny, -offset);
+	accept = match_path(scratch, profile, offset, length, request->place & 1);
 	deny = ACCEPT_DENY(accept) & request->deny;
 	audit = ACCEPT_AUDIT(accept) & (deny ? deny : request->audit);
-	access = deny ? deny : audit;
 	if (audit)
-		report_path(who, scratch, offset, length,
-			    WHAT(request->hook, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE, access));
+		report_path(scratch, offset, length, deny ? deny : audit,
+			    WHAT(request->hook, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
 	return deny ? -EACCES : 0;
 }
 
-static __always_inline int judge_walked(struct subject *who, struct scratch *scratch, int offset, struct request *request)
+static __always_inline int judge_walked(struct profile *profile, struct scratch *scratch, int offset)
 {
-	return judge_path(who, scratch, offset, offset < 0 ? 0 : PATH_END - offset, request);
+	return judge_path(profile, scratch, offset, offset < 0 ? 0 : PATH_END - offset);
 }

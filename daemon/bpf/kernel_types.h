@@ -82,6 +82,9 @@ enum bpf_map_type {
 #define MS_SLAVE (1 << 19)
 #define MS_SHARED (1 << 20)
 
+/* linux/nsfs.h, since 6.18 */
+#define MNT_NS_ANON_INO 0xEFFFFFF7U
+
 /* linux/security.h */
 #define CAP_OPT_NOAUDIT (1 << 1)
 
@@ -147,7 +150,7 @@ struct mount;
 struct mnt_namespace {
 	struct ns_common ns;
 	struct mount *root;
-	u64 seq; /* until 6.17: a number that is never used again, 0 for an anonymous namespace */
+	u64 seq; /* until 6.17: a number that is never used again */
 };
 
 struct mount {

@@ -8,13 +8,6 @@
 #define MS_WITHOUT_TYPE \
 	(MS_REMOUNT | MS_BIND | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE | MS_MOVE | MOUNT_RULE_UMOUNT)
 
-struct mount_request {
-	u32 hook;
-	u32 flags;
-	u64 fstype[FSTYPE_SIZE / 8]; /* as text, zero padded: compared as words */
-	u32 deny, audit;
-};
-
 static __always_inline bool mount_rule_matches(struct mount_rule *rule, struct mount_request *request)
 {
 	const u64 *fstype = (const u64 *)rule->fstype;
@@ -26,12 +19,12 @@ static __always_inline bool mount_rule_matches(struct mount_rule *rule, struct m
 	return (request->flags & rule->flags) || (~request->flags & rule->reverse);
 }
 
-/* Judges a mount whose source is scratch->path[offset, offset+length). */
-static __noinline int judge_mount(struct subject *who, struct scratch *scratch, u32 offset, u32 length,
-				  struct mount_request *request)
+/* Judges scratch->mount, whose source is scratch->path[offset, offset+length). */
+static __noinline int judge_mount(struct profile *profile, struct scratch *scratch, u32 offset, u32 length)
 {
-	struct profile *profile = who->profile;
-	u32 rules = match_pair(scratch, &profile->mount_source, offset, length, 0);
+	u32 rules = match_pair(scratch, &profile->mount_source, offset, length, 0), deny = 0, audit = 0;
+	struct mount_request *request = &scratch->mount;
+	u32 bytes = length & PATH_MASK;
 
 	for (u32 i = 0; i < MAX_MOUNT_RULES; i++) {
 		struct mount_rule *rule = &profile->mount[i];
@@ -40,43 +33,58 @@ static __noinline int judge_mount(struct subject *who, struct scratch *scratch, 
 			break;
 		if (!(rules & (1U << i)) || !mount_rule_matches(rule, request))
 			continue;
-		request->deny |= rule->deny;
-		request->audit |= rule->audit;
+		deny |= rule->deny;
+		audit |= rule->audit;
 	}
-	if (request->audit) {
-		u32 bytes = length & PATH_MASK;
-
-		fill_event(&scratch->event, who, request->hook, request->deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE);
+	if (audit) {
+		fill_event(&scratch->event, request->identity,
+			   WHAT(request->hook, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
 		scratch->event.argument = request->flags;
 		__builtin_memcpy(scratch->event.address, request->fstype, FSTYPE_SIZE);
 		bpf_probe_read_kernel(scratch->text, bytes, &scratch->path[offset & PATH_MASK]);
 		send_event(&scratch->event, bytes);
 	}
-	return request->deny ? -EPERM : 0;
+	return deny ? -EPERM : 0;
 }
 
 /* Without a buffer or a path nothing can be told from something that is denied. */
-static __always_inline int refuse_mount(struct subject *who, struct mount_request *request, u32 reason)
+static __always_inline int refuse_mount(u64 identity, u32 hook, u32 flags, u32 reason)
 {
-	report(who, request->flags, request->hook, VERDICT_DENIED, reason);
+	report(identity, flags, WHAT(hook, VERDICT_DENIED, reason));
 	return -EPERM;
 }
 
-static __always_inline int judge_mount_at(struct subject *who, struct dentry *dentry, struct vfsmount *mount,
-					  struct mount_request *request)
+static __always_inline void ask_mount(struct scratch *scratch, u64 identity, u32 hook, u32 flags)
 {
+	struct mount_request *request = &scratch->mount;
+
+	request->identity = identity;
+	request->hook = hook;
+	request->flags = flags;
+	__builtin_memset(request->fstype, 0, FSTYPE_SIZE);
+	if (flags & MS_WITHOUT_TYPE)
+		__builtin_memcpy(request->fstype, "none", 4);
+}
+
+/* A mount whose source is a place in the tree of files. */
+static __always_inline int judge_mount_at(struct dentry *dentry, struct vfsmount *mount, u32 hook, u32 flags)
+{
+	struct subject who;
 	struct scratch *scratch;
 	u32 index;
 	int offset, verdict;
 
+	if (!confined(&who) || !who.profile->mounts)
+		return 0;
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return refuse_mount(who, request, REASON_NO_BUFFER);
+		return refuse_mount(who.identity, hook, flags, REASON_NO_BUFFER);
+	ask_mount(scratch, who.identity, hook, flags);
 	offset = walk_path(scratch, dentry, mount, PATH_END);
 	if (offset < 0)
-		verdict = refuse_mount(who, request, -offset);
+		verdict = refuse_mount(who.identity, hook, flags, -offset);
 	else
-		verdict = judge_mount(who, scratch, offset, PATH_END - offset, request);
+		verdict = judge_mount(who.profile, scratch, offset, PATH_END - offset);
 	release_scratch(index);
 	return verdict;
 }
@@ -84,7 +92,6 @@ static __always_inline int judge_mount_at(struct subject *who, struct dentry *de
 SEC("?lsm/sb_mount")
 int BPF_PROG(varmor_mount, const char *source, const struct path *path, const char *type, unsigned long flags)
 {
-	struct mount_request request = { .hook = HOOK_MOUNT, .flags = flags };
 	struct scratch *scratch;
 	struct subject who;
 	long size = 0;
@@ -93,19 +100,18 @@ int BPF_PROG(varmor_mount, const char *source, const struct path *path, const ch
 
 	if (!confined(&who) || !who.profile->mounts)
 		return 0;
-	if (flags & MS_WITHOUT_TYPE)
-		__builtin_memcpy(request.fstype, "none", 4);
-	else if (type)
-		bpf_probe_read_kernel_str(request.fstype, sizeof(request.fstype), type);
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return verdict_of(refuse_mount(&who, &request, REASON_NO_BUFFER));
+		return verdict_of(refuse_mount(who.identity, HOOK_MOUNT, flags, REASON_NO_BUFFER));
+	ask_mount(scratch, who.identity, HOOK_MOUNT, flags);
+	if (!(flags & MS_WITHOUT_TYPE) && type)
+		bpf_probe_read_kernel_str(scratch->mount.fstype, FSTYPE_SIZE, type);
 	if (source)
 		size = bpf_probe_read_kernel_str(scratch->path, PATH_SIZE, source);
 	if (size < 0 || size > PATH_SIZE)
-		verdict = refuse_mount(&who, &request, REASON_PATH_TOO_LONG);
+		verdict = refuse_mount(who.identity, HOOK_MOUNT, flags, REASON_PATH_TOO_LONG);
 	else
-		verdict = judge_mount(&who, scratch, 0, size ? size - 1 : 0, &request);
+		verdict = judge_mount(who.profile, scratch, 0, size ? size - 1 : 0);
 	release_scratch(index);
 	return verdict_of(verdict);
 }
@@ -114,23 +120,11 @@ int BPF_PROG(varmor_mount, const char *source, const struct path *path, const ch
 SEC("?lsm/move_mount")
 int BPF_PROG(varmor_move_mount, const struct path *from)
 {
-	struct mount_request request = { .hook = HOOK_MOVE_MOUNT, .flags = MS_MOVE };
-	struct subject who;
-
-	if (!confined(&who) || !who.profile->mounts)
-		return 0;
-	__builtin_memcpy(request.fstype, "none", 4);
-	return verdict_of(judge_mount_at(&who, from->dentry, from->mnt, &request));
+	return verdict_of(judge_mount_at(from->dentry, from->mnt, HOOK_MOVE_MOUNT, MS_MOVE));
 }
 
 SEC("?lsm/sb_umount")
 int BPF_PROG(varmor_umount, struct vfsmount *mount)
 {
-	struct mount_request request = { .hook = HOOK_UMOUNT, .flags = MOUNT_RULE_UMOUNT };
-	struct subject who;
-
-	if (!confined(&who) || !who.profile->mounts)
-		return 0;
-	__builtin_memcpy(request.fstype, "none", 4);
-	return verdict_of(judge_mount_at(&who, mount->mnt_root, mount, &request));
+	return verdict_of(judge_mount_at(mount->mnt_root, mount, HOOK_UMOUNT, MOUNT_RULE_UMOUNT));
 }

@@ -10,11 +10,29 @@
 #define BUFFERS 4
 #define STATES (2 * 2 * MAX_PAIRS) /* of two paths; a power of two */
 
+/* What is asked about a path, for the functions that answer. */
+struct request {
+	u64 identity;
+	u32 hook;
+	u32 deny;  /* accesses that must not be denied */
+	u32 audit; /* accesses whose record is wanted */
+	u32 place; /* where the final states are kept: 0 old name, 1 new name */
+};
+
+struct mount_request {
+	u64 identity;
+	u64 fstype[FSTYPE_SIZE / 8]; /* as text, zero padded: compared as words */
+	u32 hook;
+	u32 flags;
+};
+
 struct scratch {
 	u8 path[2 * PATH_SIZE]; /* a path ends (or starts) here; twice the size so that a masked offset plus a length stays inside */
 	struct event event;
 	u8 text[PATH_SIZE]; /* directly after the header: both go to the ring buffer as one record */
 	u32 states[STATES];
+	struct request request;
+	struct mount_request mount;
 };
 
 struct busy {

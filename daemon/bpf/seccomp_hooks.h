@@ -62,9 +62,9 @@ int varmor_seccomp(u64 *context)
 
 	if (bpf_get_func_ret(context, &result) || (s32)result != REFUSED)
 		return 0;
-	if (!confined(&who) || !is_recorded(who.slot) || task->seccomp.mode == SECCOMP_MODE_DEAD)
+	if (!confined(&who) || !is_recorded(who.identity >> 32) || task->seccomp.mode == SECCOMP_MODE_DEAD)
 		return 0;
-	fill_event(&call.event, &who, HOOK_SECCOMP, VERDICT_DENIED, REASON_RULE);
+	fill_event(&call.event, who.identity, WHAT(HOOK_SECCOMP, VERDICT_DENIED, REASON_RULE));
 	read_call(task, &call);
 	call.event.text_length = sizeof(call.args);
 	if (bpf_ringbuf_output(&events, &call, sizeof(call), 0))
