@@ -82,7 +82,7 @@ class Protected:
         script = (
             "import json,sys; w=dict(a.split('=',1) for a in sys.argv[1:]);"
             "l=[json.loads(x) for x in open('/var/log/varmor/violations.log')];"
-            "f=[r for r in l if all(str({**r, **r['event']}.get(k))==v for k,v in w.items())];"
+            "f=[r for r in l if all(str({**r['event'], **r}.get(k))==v for k,v in w.items())];"
             "print(json.dumps(f[-1])) if f else sys.exit('no line with '+' '.join(sys.argv[1:]))"
         )
         done = self.node.wait_until(shlex.join(["python3", "-c", script, *words.split(" ")]), timeout=20)
