@@ -43,8 +43,14 @@ class Tier:
 
 
 def environment() -> dict[str, str]:
-    """The environment of every test command: the checkout as a collection, no colour codes in logs."""
-    return {**collection.environment(), "ANSIBLE_NOCOLOR": "1", "PYTHONDONTWRITEBYTECODE": "1", "PY_COLORS": "0"}
+    """The environment of every test command: the checkout as a collection, no colour codes, no skipped tests."""
+    return {
+        **collection.environment(),
+        "ANSIBLE_NOCOLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PY_COLORS": "0",
+        "VARMOR_FORBID_SKIPS": "1",
+    }
 
 
 def _tool(name: str, *arguments: str) -> Command:
