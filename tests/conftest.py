@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ import pytest
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Turn success with skipped tests into failure when ``VARMOR_FORBID_SKIPS`` is set, as `scripts.test` does."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter is not None else []
     if skipped and os.environ.get("VARMOR_FORBID_SKIPS") and session.exitstatus == pytest.ExitCode.OK:
         reporter.write_line(f"\n{len(skipped)} tests were skipped on a machine that must run them", red=True)
