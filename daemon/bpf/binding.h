@@ -53,6 +53,14 @@ static __always_inline bool is_anonymous(struct mnt_namespace *ns)
 	return inum == 0 || inum == MNT_NS_ANON_INO || generation_of(ns) == 0;
 }
 
+/* Whether a workload still has a policy. */
+static __always_inline bool has_slot(u32 index)
+{
+	struct workload *workload = bpf_map_lookup_elem(&workloads, &index);
+
+	return workload && *(volatile u32 *)&workload->slot;
+}
+
 /* Fills `who` with the rules of a workload; false when it has none. */
 static __always_inline bool rules_of(u32 index, struct subject *who)
 {

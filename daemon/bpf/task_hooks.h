@@ -136,7 +136,8 @@ int varmor_adopt(struct bpf_iter__task *context)
 		count(COUNTER_BIND_FAILED);
 		return 0;
 	}
-	if (binding->armed)
+	/* A task that lost its policy (its workload has no slot any more) gets the one that its cgroup has now. */
+	if (binding->armed && (binding->workload == workload || has_slot(binding->workload)))
 		return 0;
 	binding->cgroup = cgroup;
 	binding->workload = workload;

@@ -77,4 +77,4 @@ def module(node: Node, module_name: str, /, *options: str, **arguments: Any) -> 
     match = re.search(r"=> (\{.*\})", play.output, re.DOTALL)
     assert match, play.output
     result: dict[str, Any] = json.JSONDecoder().raw_decode(match.group(1))[0]
-    return result
+    return {"failed": "FAILED!" in play.output, **result}

@@ -49,7 +49,9 @@ BAD_INPUT = [
     pytest.param(bad(auditViolations="yes please"), ["auditViolations", "yes please"], id="wrong type"),
     pytest.param(bad(target={"kind": "Unit", "name": "nginx"}), ["spec.target.name", "nginx"], id="impossible target"),
     pytest.param(
-        bad(appArmorRawRules=[{"rules": "deny /etc/shadow rwx_nonsense,"}]), ["appArmor"], id="broken AppArmor rule"
+        bad(appArmorRawRules=[{"rules": "deny /etc/shadow rwx_nonsense,"}]),
+        ["apparmor_parser", "rwx_nonsense"],
+        id="broken AppArmor rule",
     ),
 ]
 

@@ -241,6 +241,20 @@ def test_policy_changes_under_running_tasks(bound: Workload, secret: Path) -> No
         assert running.ask(read) == "secret\n"
 
 
+def test_policy_that_is_removed_and_given_again_reaches_running_tasks(bound: Workload, secret: Path) -> None:
+    read = f"read line < {secret} && echo $line"
+    with RunningShell(bound.cgroup.enter) as running:
+        assert DENIED in running.ask(read)
+        bound.enforcer.remove(bound.slot)
+        assert running.ask(read) == "secret\n"
+        bound.apply(BpfProfile(paths=(path(str(secret), ALL),)))
+        bound.enforcer.bind_cgroup(bound.cgroup.id, bound.slot, bound.number + 5000, host_mounts=True)
+        assert bound.enforcer.adopt() == 1
+        assert DENIED in running.ask(read)
+        assert bound.enforcer.owner_of(running.pid) == bound.number + 5000
+        assert bound.enforcer.adopt() == 0
+
+
 def test_slot_that_is_used_again_does_not_reach_old_tasks(bound: Workload, secret: Path) -> None:
     with RunningShell(bound.cgroup.enter) as running:
         bound.enforcer.remove(bound.slot)

@@ -111,11 +111,16 @@ class UnitTenancy:
         self._bind_all(wanted)
         for tenant in self.current():
             if tenant.workload.id not in wanted:
-                self._store.dismiss(tenant)
+                self._release(tenant)
 
     def current(self) -> list[Tenant]:
         """Units that carry a profile now."""
         return [t for t in self._store.tenants() if t.ended is None and t.workload.kind is WorkloadKind.UNIT]
+
+    def _release(self, tenant: Tenant) -> None:
+        if self._binder is not None:
+            self._binder.unbind_unit(self._units.cgroup_path(tenant.workload.id))
+        self._store.dismiss(tenant)
 
     def _bind_all(self, wanted: dict[str, Profile]) -> None:
         paths = {unit: self._units.cgroup_path(unit) for unit in wanted}
