@@ -66,7 +66,7 @@ def test_policy_changes_reach_a_running_container(protected: Protected) -> None:
 
 
 def test_a_container_that_runs_already_gets_bpf_at_once_and_says_what_needs_a_restart(protected: Protected) -> None:
-    protected.start("web1", "sh", "-c", "while :; do touch /etc/evil && echo hole; sleep 0.2; done", wrapper=False)
+    protected.start("web1", "sh", "-c", "while :; do echo x > /etc/evil; sleep 0.2; done", wrapper=False)
     protected.node.wait_until("ctr task exec --exec-id probe web1 ls /etc/evil </dev/null; ls /proc/1 >/dev/null")
     protected.write(policy("web", WEB, attackProtectionRules=[{"rules": ["disable-write-etc"]}]))
     record = protected.wait_for_violation(enforcer="BPF", action="DENIED", containerName="web1")

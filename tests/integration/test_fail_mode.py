@@ -39,7 +39,7 @@ def test_closed_refuses_with_a_clear_reason(away: Protected) -> None:
 
 def test_open_starts_it_writes_it_down_and_binds_it_when_the_daemon_is_back(away: Protected) -> None:
     set_fail(away, "open")
-    away.start("web", "sh", "-c", "while :; do touch /etc/evil; sleep 0.2; done")
+    away.start("web", "sh", "-c", "while :; do echo x > /etc/evil; sleep 0.2; done")
     away.node.wait_until("journalctl --no-pager -p err | grep -q varmor-runc")
     away.node.run("systemctl start varmord")
     assert away.wait_for_violation(enforcer="BPF", action="DENIED", containerName="web")

@@ -50,7 +50,7 @@ BAD_INPUT = [
     pytest.param(bad(target={"kind": "Unit", "name": "nginx"}), ["spec.target.name", "nginx"], id="impossible target"),
     pytest.param(
         bad(appArmorRawRules=[{"rules": "deny /etc/shadow rwx_nonsense,"}]),
-        ["apparmor_parser", "rwx_nonsense"],
+        ["AppArmor parser error", "rwx_nonsense"],
         id="broken AppArmor rule",
     ),
 ]
