@@ -47,7 +47,7 @@ _PARTITIONS = Path("/proc/partitions")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the event loop drives. ``settle`` is called once, after the first pass."""
+    """What the event loop drives. ``settle`` is called after each finished pass."""
 
     directory: PolicyDirectory
     reconciler: PolicyReconciler
@@ -104,7 +104,8 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
             binder.record_syscalls({profile.name for profile in profiles if profile.refused_syscalls})
 
     def settle() -> None:
-        if binder and bpf.retire_previous():
+        in_force = all(state.in_force for state in reconciler.states.values() if state.active)
+        if binder and in_force and bpf.retire_previous():
             _LOG.info("the BPF programs of an earlier version were removed")
 
     def close() -> None:

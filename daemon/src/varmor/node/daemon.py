@@ -45,10 +45,8 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._changed.set)
         self._listen_to_kernel(loop)
         await self._pass()
-        await self._attempt("letting go what an earlier version left", self._parts.settle)
         server = ApiServer(self._settings.socket, self._handlers())
         await server.start()
-        self._settings.ready_marker.touch()
         notify.ready(self._summary())
         tasks = [asyncio.create_task(job) for job in self._jobs()]
         await self._stopped.wait()
@@ -79,17 +77,23 @@ class Daemon:
         """A full pass. A fault in it is logged; the next pass tries again."""
         self._changed.clear()
         self._seen_policies = self._parts.directory.fingerprint()
-        await self._attempt("a pass over all policies", self._parts.operations.reconcile)
+        if await self._attempt("a pass over all policies", self._parts.operations.reconcile):
+            self._settings.ready_marker.parent.mkdir(parents=True, exist_ok=True)
+            self._settings.ready_marker.touch()
+            await self._attempt("letting go what an earlier version left", self._parts.settle)
         notify.status(self._summary())
 
-    async def _attempt(self, what: str, job: Callable[[], None]) -> None:
-        """Do a job that is done again later: what goes wrong is logged and does not end the daemon."""
+    async def _attempt(self, what: str, job: Callable[[], None]) -> bool:
+        """Do a job that is done again later; whether it was finished. A failure is logged and does not end us."""
         try:
             await self._worker.run(job)
         except VarmorError as error:
             _LOG.error("%s was not finished: %s", what, error)
         except Exception:  # noqa: BLE001  a fault of ours must not take the enforcement's keeper away
             _LOG.exception("%s was not finished: a fault in varmord", what)
+        else:
+            return True
+        return False
 
     def _summary(self) -> str:
         states = list(self._parts.reconciler.states.values())

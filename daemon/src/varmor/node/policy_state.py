@@ -53,6 +53,12 @@ class PolicyState:
         self.conditions[type_] = Condition(type_, status, reason, message)
 
     @property
+    def in_force(self) -> bool:
+        """Whether the last pass found or put the active revision in the kernel, and no enforcer refused anything."""
+        condition = self.conditions.get("Active")
+        return self.active is not None and condition is not None and condition.status
+
+    @property
     def ready(self) -> bool:
         """Whether the manifest as it stands is what the kernel enforces, with every enforcer it asks for."""
         wanted = ("Accepted", "Active", "Supported")
