@@ -21,6 +21,7 @@
 #define DIGEST_SIZE 32
 #define MAX_PAIRS 4	  /* of automata for paths */
 #define MAX_MOUNT_RULES 32
+#define MAX_SOCKET_RULES 32
 #define MAX_PORT_RANGES 4096
 #define FSTYPE_SIZE 16
 
@@ -29,14 +30,46 @@
 #define ACCESS_WRITE 2
 #define ACCESS_APPEND 4
 #define ACCESS_EXEC 8
+#define ACCESS_MAP 16 /* mapped executable: libraries, and programs that ld.so runs */
 
 /* Word 0 of an automaton's row: what holds for a path that ends in this state. */
 #define ACCEPT_DENY(word) ((word) & 0xff)
 #define ACCEPT_AUDIT(word) (((word) >> 8) & 0xff)
 #define ACCEPT_DENY_BELOW(word) (((word) >> 16) & 0xff) /* union of the denials of all states that can follow */
+#define ACCEPT_ALLOW(word) ((word) >> 24)		/* of an allow-list */
 
-/* Operations without an argument (bits of profile.switches_*). */
-#define SWITCH_USERNS_CREATE 1
+/* Operations that are refused as a whole (bits of profile.switches_*). */
+#define SWITCH_USERNS_CREATE 0x1
+#define SWITCH_BPF 0x2			/* any bpf(2) */
+#define SWITCH_BPF_PROG_LOAD 0x4
+#define SWITCH_SOCKET_FILTER 0x8	/* setsockopt: SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF, _REUSEPORT_EBPF */
+#define SWITCH_USERFAULTFD 0x10
+#define SWITCH_IO_URING 0x20
+#define SWITCH_PERF_EVENT_OPEN 0x40
+#define SWITCH_BLOCK_DEVICE_OPEN 0x80	/* a block special file, wherever it lies */
+#define SWITCH_BLOCK_DEVICE_MOUNT 0x100	/* a file system on a block device */
+#define SWITCH_CHMOD_X_BIT 0x200	/* a file gets an execute bit: chmod, or created with it */
+#define SWITCH_CHMOD_S_BIT 0x400	/* a file gets S_ISUID or S_ISGID */
+#define SWITCH_KEYRING 0x800		/* add_key, request_key, keyctl on a key */
+#define SWITCH_KERNEL_MODULE 0x1000
+#define SWITCH_KEXEC 0x2000
+
+/* Protocols of socket rules, by what the kernel really takes. */
+#define PROTOCOL_ICMP 1
+#define PROTOCOL_TCP 2
+#define PROTOCOL_UDP 4
+#define PROTOCOL_SCTP 8
+#define PROTOCOL_OTHER 16
+
+/* ptrace: what a task does, and what is done to it. */
+#define PTRACE_TRACE 1
+#define PTRACE_READ 2
+#define PTRACE_TRACED_BY 4
+#define PTRACE_READ_BY 8
+
+/* What an allow-list does with what it does not name. */
+#define DEFAULT_DENY 1
+#define DEFAULT_AUDIT 2
 
 /* umount(2) in the words of a mount rule. */
 #define MOUNT_RULE_UMOUNT 0x200
@@ -54,6 +87,8 @@ struct task_binding {
 	u64 cgroup; /* where the binding was found */
 	u32 workload;
 	u32 armed;
+	u32 executable; /* key in `children`: a program with rules of its own was executed; 0: none */
+	u32 next;	/* becomes `executable` when the exec has succeeded */
 };
 
 /* workloads[index]: `number` is the daemon's own number, shown in events; slot 0 means no policy. */
@@ -100,7 +135,26 @@ struct mount_rule {
 	u32 reverse; /* ... or any of these is not */
 	u32 deny;
 	u32 audit;
+	u32 allow; /* names what an allow-list lets pass */
+	u32 reserved;
 	char fstype[FSTYPE_SIZE]; /* "*": any */
+};
+
+/* A mask of zero means any. */
+struct socket_rule {
+	u64 domains;   /* bit AF_* */
+	u32 types;     /* bit SOCK_* */
+	u32 protocols; /* PROTOCOL_* */
+	u32 deny;
+	u32 audit;
+	u32 allow;
+	u32 reserved;
+};
+
+/* children: the rules that hold after a program of ExecutableRules was executed */
+struct child_key {
+	u32 profile;	/* index of the workload's record */
+	u32 executable; /* what the automaton of profile.executables accepts with; the same in every revision */
 };
 
 struct profile {
@@ -112,17 +166,30 @@ struct profile {
 	u32 switches_audit;
 	u32 paths_deny;		  /* union over all path rules: an access that no rule speaks about needs no path */
 	u32 paths_audit;
+	u32 paths_default_deny;	  /* accesses that are refused where ACCEPT_ALLOW has them not (allow-list) */
+	u32 paths_default_audit;
+	u32 mounts_default;	  /* DEFAULT_*: for mounts that no rule with `allow` names */
+	u32 sockets_default;
+	u32 ptrace_deny;	  /* PTRACE_*, across the workload's border */
+	u32 ptrace_audit;
+	u32 ptrace_deny_all;	  /* also within the workload */
+	u32 ptrace_audit_all;
+	u32 sockets;		  /* number of socket rules */
+	u32 children;		  /* not 0: `executables` says what an exec changes */
 	u32 pairs;
 	u32 networks;		  /* network_key.profile of its egress rules; 0: there are none */
 	u32 mounts;		  /* number of mount rules */
 	u32 observe;
 	struct automaton_pair pair[MAX_PAIRS];
 	struct automaton_pair mount_source; /* accepts with a mask of mount rules in word 0 */
+	struct automaton_pair mount_target;
+	struct automaton_pair executables; /* accepts with child_key.executable */
 	/* extents that belong to this record, for the allocator of a daemon that starts again */
 	u32 table_first, table_count;
 	u32 classes_first, classes_count;
 	u32 ports_first, ports_count;
 	struct mount_rule mount[MAX_MOUNT_RULES];
+	struct socket_rule socket[MAX_SOCKET_RULES];
 };
 
 struct byte_classes {
@@ -170,6 +237,11 @@ enum hook {
 	HOOK_UMOUNT,
 	HOOK_USERNS_CREATE,
 	HOOK_SECCOMP,
+	HOOK_MAP,
+	HOOK_UNIX_CONNECT, /* also a datagram to a unix socket with a path */
+	HOOK_SOCKET,
+	HOOK_PTRACE,
+	HOOK_OPERATION,	   /* a switch */
 };
 
 enum verdict {
@@ -198,6 +270,8 @@ struct event {
 	u64 time; /* ns since boot, suspend included */
 	u64 cgroup;
 	u64 argument; /* path hooks: access refused; capable: number; connect: family << 16 | port; mount: flags;
+		       * socket: domain << 32 | type << 16 | PROTOCOL_*; ptrace: PTRACE_* << 32 | tgid of the other;
+		       * operation: SWITCH_*;
 		       * seccomp: errno << 32 | number of the call, errno 0: a signal instead */
 	u32 tgid, tid, uid;
 	u32 workload; /* the daemon's number */

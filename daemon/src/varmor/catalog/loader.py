@@ -19,14 +19,16 @@ from varmor.catalog.types import (
     PathForm,
     Rule,
     RuleList,
+    SocketForm,
     SyscallForm,
     canonical,
 )
 from varmor.errors import VarmorError
-from varmor.policy.types import SyscallArg
+from varmor.policy.types import Enforcer, SyscallArg
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ACCESS = frozenset({"read", "write", "exec"})
+_ENFORCERS = {"apparmor": Enforcer.APPARMOR, "bpf": Enforcer.BPF, "seccomp": Enforcer.SECCOMP}
 
 __all__ = ["Catalog", "CatalogError", "load", "read"]
 

@@ -19,10 +19,15 @@ class RuleList(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AppArmorForm:
-    """Rule bodies without qualifier and comma; ``parser`` is the oldest apparmor_parser that knows them."""
+    """Rule bodies without qualifier and comma; ``parser`` is the oldest apparmor_parser that knows them.
+
+    ``@{disks}`` in a body stands for the names of the node's disks. ``kernel`` is the oldest Linux whose AppArmor
+    enforces the bodies.
+    """
 
     rules: tuple[str, ...]
     parser: tuple[int, int] = (3, 0)
+    kernel: tuple[int, int] = (4, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +40,45 @@ class PathForm:
 
 @dataclass(frozen=True, slots=True)
 class MountForm:
-    """Mounts of ``source`` (a path glob) with file system ``fstype`` (a name or ``*``), whatever the flags."""
+    """Mounts of ``source`` on ``target`` (path globs) with file system ``fstype`` (a name or ``*``).
 
-    source: str
-    fstype: str
+    ``flags`` are words of ``bpfRawRules.mounts`` (``bind``, ``remount``, ``umount`` ...), any of which must be in the
+    request; without any it is about every mount but umount.
+    """
+
+    source: str = "**"
+    fstype: str = "*"
+    target: str = "**"
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SocketForm:
+    """Sockets, in the words of ``bpfRawRules.network.sockets``. Empty means any."""
+
+    domains: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BpfForm:
-    """What the BPF enforcer refuses for a rule. ``egress`` holds addresses or networks."""
+    """What the BPF enforcer refuses for a rule.
+
+    ``egress`` holds addresses or networks, ``services`` Kubernetes services as ``namespace/name``, ``ptrace`` words of
+    ``bpfRawRules.ptrace.permissions`` (across the workload's border). ``@{disks}`` in a path stands for the names of
+    the node's disks. ``kernel`` is the oldest Linux that has the hooks.
+    """
 
     paths: tuple[PathForm, ...] = ()
     egress: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    sockets: tuple[SocketForm, ...] = ()
+    ptrace: tuple[str, ...] = ()
     mounts: tuple[MountForm, ...] = ()
     capabilities: tuple[str, ...] = ()
     switches: tuple[str, ...] = ()
+    kernel: tuple[int, int] = (6, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +100,9 @@ class Rule:
     """A built-in rule.
 
     ``summary`` says what is blocked, ``attack`` what it stops, ``breaks`` which legitimate work it stops too. ``unit``
-    holds directives of systemd that say for a service what its seccomp form says for a container.
+    holds directives of systemd that say for a service what its seccomp form says for a container. ``cves`` are
+    vulnerabilities whose known exploits the rule stops. ``cannot`` says for an enforcer without a form why it has none,
+    ``limits`` for one with a form what that form does not reach.
     """
 
     name: str
@@ -84,6 +115,9 @@ class Rule:
     bpf: BpfForm | None = None
     seccomp: tuple[SyscallForm, ...] = ()
     unit: tuple[tuple[str, str], ...] = ()
+    cves: tuple[str, ...] = ()
+    cannot: tuple[tuple[Enforcer, str], ...] = ()
+    limits: tuple[tuple[Enforcer, str], ...] = ()
 
     @property
     def enforcers(self) -> Enforcer:

@@ -150,12 +150,66 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceDestination:
+    """A ``network.egress.toServices[]`` entry: a service by name, or services by labels. It needs a cluster."""
+
+    qualifiers: tuple[str, ...]
+    namespace: str = ""
+    name: str = ""
+    selector: LabelSelector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodDestination:
+    """A ``network.egress.toPods[]`` entry. An empty ``namespace`` means all of them. It needs a cluster."""
+
+    qualifiers: tuple[str, ...]
+    selector: LabelSelector
+    namespace: str = ""
+    ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BpfSocketRule:
+    """A ``network.sockets[]`` entry, words as written (already lower-cased)."""
+
+    qualifiers: tuple[str, ...]
+    domains: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BpfPtraceRule:
+    """``bpfRawRules.ptrace``. With ``strict_mode`` it is about every process, else about those of other workloads."""
+
+    qualifiers: tuple[str, ...]
+    permissions: tuple[str, ...]
+    strict_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BpfMountRule:
+    """A ``mounts[]`` entry, words as written (already lower-cased)."""
+
+    qualifiers: tuple[str, ...]
+    source_pattern: str
+    fstype: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BpfRawRules:
     """``bpfRawRules``."""
 
     files: tuple[BpfPathRule, ...] = ()
     processes: tuple[BpfPathRule, ...] = ()
     egress: tuple[Destination, ...] = ()
+    services: tuple[ServiceDestination, ...] = ()
+    pods: tuple[PodDestination, ...] = ()
+    sockets: tuple[BpfSocketRule, ...] = ()
+    ptrace: BpfPtraceRule | None = None
+    mounts: tuple[BpfMountRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +247,75 @@ class EnhanceProtect:
     allow_violations: bool = False
 
 
+class ProfileType(enum.StrEnum):
+    """Where a DefenseInDepth profile comes from: a behaviour model, or the policy's own text."""
+
+    BEHAVIOR_MODEL = "BehaviorModel"
+    CUSTOM = "Custom"
+
+
+@dataclass(frozen=True, slots=True)
+class AppArmorDefense:
+    """``defenseInDepth.appArmor``. ``custom_profile`` is a whole AppArmor profile."""
+
+    profile_type: ProfileType
+    custom_profile: str = ""
+    raw_rules: tuple[AppArmorRawRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeccompDefense:
+    """``defenseInDepth.seccomp``. ``custom_profile`` is the JSON of an OCI or moby seccomp profile."""
+
+    profile_type: ProfileType
+    custom_profile: str = ""
+    raw_rules: tuple[SyscallRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BpfAllowList:
+    """``defenseInDepth.bpf.customProfile`` (not in upstream): what the workload may do; the rest is refused.
+
+    The entries are those of ``bpfRawRules`` with empty ``qualifiers``; ``capabilities`` are names without ``CAP_`` in
+    lower case, ``operations`` the names of switches such as ``userns_create``.
+    """
+
+    files: tuple[BpfPathRule, ...] = ()
+    processes: tuple[BpfPathRule, ...] = ()
+    egress: tuple[Destination, ...] = ()
+    sockets: tuple[BpfSocketRule, ...] = ()
+    ptrace: BpfPtraceRule | None = None
+    mounts: tuple[BpfMountRule, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BpfDefense:
+    """``defenseInDepth.bpf`` (not in upstream). ``raw_rules`` refuse in addition to what the list leaves out."""
+
+    profile_type: ProfileType
+    custom_profile: BpfAllowList = BpfAllowList()
+    raw_rules: BpfRawRules = BpfRawRules()
+
+
+@dataclass(frozen=True, slots=True)
+class DefenseInDepth:
+    """``policy.defenseInDepth``."""
+
+    apparmor: AppArmorDefense | None = None
+    seccomp: SeccompDefense | None = None
+    bpf: BpfDefense | None = None
+    allow_violations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelingOptions:
+    """``policy.modelingOptions``. ``duration`` is in minutes."""
+
+    duration: int
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyKey:
     """Identity of a policy object. ``namespace`` is empty for a ``VarmorClusterPolicy``."""
@@ -219,6 +342,8 @@ class Policy:
     enforcers: Enforcer
     mode: Mode
     enhance_protect: EnhanceProtect | None = None
+    defense_in_depth: DefenseInDepth | None = None
+    modeling_options: ModelingOptions | None = None
     update_existing_workloads: bool = False
     manifest: dict[str, Any] = field(default_factory=dict, compare=False, hash=False)
     where: Location = field(default=Location(), compare=False)

@@ -20,6 +20,30 @@ class Access(enum.IntFlag):
     WRITE = 2
     APPEND = 4
     EXEC = 8
+    MAP = 16
+
+
+class SocketProtocol(enum.IntFlag):
+    """Classes of protocols in socket rules, by the protocol that the kernel really takes (shared with varmor.h).
+
+    A stream socket of an IP family with protocol 0 is TCP, a datagram socket UDP. ``ICMP`` includes ICMPv6, ``TCP``
+    MPTCP, ``UDP`` UDP-Lite.
+    """
+
+    ICMP = 1
+    TCP = 2
+    UDP = 4
+    SCTP = 8
+    OTHER = 16
+
+
+class PtracePermission(enum.IntFlag):
+    """What ptrace rules speak about (shared with varmor.h): the task's own acts, and those of others upon it."""
+
+    TRACE = 1
+    READ = 2
+    TRACED_BY = 4
+    READ_BY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +81,45 @@ class EgressRule:
 class MountRule:
     """A mount that is denied or recorded.
 
-    ``source`` is a path glob, ``fstype`` a name or ``*``; the rule applies when ``flags & MS_* `` or ``reverse
-    & ~MS_*`` has any bit (values of mount(2)).
+    ``source`` and ``target`` are path globs, ``fstype`` a name or ``*``; the rule applies when ``flags & MS_* `` or
+    ``reverse & ~MS_*`` has any bit (values of mount(2)).
     """
 
     source: str
     fstype: str
     flags: int
     reverse: int
+    deny: bool
+    audit: bool
+    origin: str
+    target: str = "**"
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRule:
+    """Sockets that may not be made, or whose making is recorded.
+
+    ``domains`` holds bit N for AF_ number N, ``types`` bit N for SOCK_ number N, ``protocols`` the classes. A mask of
+    zero means any; a rule applies when all three do.
+    """
+
+    domains: int
+    types: int
+    protocols: SocketProtocol
+    deny: bool
+    audit: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class PtraceRule:
+    """Acts of ptrace(2) and reads of other processes' memory, maps and environment.
+
+    ``everywhere`` tells that the rule holds within the workload too, not only across its border.
+    """
+
+    permissions: PtracePermission
+    everywhere: bool
     deny: bool
     audit: bool
     origin: str
@@ -82,12 +137,44 @@ class CapabilityRule:
 
 @dataclass(frozen=True, slots=True)
 class SwitchRule:
-    """An operation without an argument that is denied or recorded as a whole: ``userns_create``."""
+    """An operation that is denied or recorded as a whole. The names are those of
+    :data:`varmor.profile.tables.SWITCHES`.
+    """
 
     operation: str
     deny: bool
     audit: bool
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllowList:
+    """What a profile lets pass; all else of these kinds is refused (``deny``), recorded (``audit``), or both.
+
+    The rules of the lists have ``deny`` and ``audit`` false: they say what is allowed. ``capabilities`` has bit N for
+    capability N, ``switches`` the allowed operations. What a deny rule of the profile says holds in any case.
+    """
+
+    deny: bool
+    audit: bool
+    paths: tuple[PathRule, ...] = ()
+    egress: tuple[EgressRule, ...] = ()
+    mounts: tuple[MountRule, ...] = ()
+    sockets: tuple[SocketRule, ...] = ()
+    ptrace: tuple[PtraceRule, ...] = ()
+    capabilities: int = 0
+    switches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutableRules:
+    """What holds from the execution of one of these programs (full paths) on, for it and all that it starts.
+
+    ``profile`` is the whole set of rules then, those of the workload included; it has no ``executables`` itself.
+    """
+
+    executables: tuple[str, ...]
+    profile: BpfProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +186,10 @@ class BpfProfile:
     mounts: tuple[MountRule, ...] = ()
     capabilities: tuple[CapabilityRule, ...] = ()
     switches: tuple[SwitchRule, ...] = ()
+    sockets: tuple[SocketRule, ...] = ()
+    ptrace: tuple[PtraceRule, ...] = ()
+    allow: AllowList | None = None
+    executables: tuple[ExecutableRules, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +201,24 @@ class NoEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceEndpoints:
+    """Where a Kubernetes service can be reached: networks with inclusive port ranges (none: all ports)."""
+
+    namespace: str
+    name: str
+    addresses: tuple[tuple[IPv4Network | IPv6Network, tuple[tuple[int, int], ...]], ...]
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFacts:
     """What compiling needs to know about a node.
 
     ``apparmor_parser`` is the version of apparmor_parser (``(3, 0)``), ``apparmor_abi`` the ABI files it has,
     ``disk_devices`` the names in /proc/partitions, ``enforcers`` those that the node's kernel can serve, ``machine``
     the processor as ``uname -m`` says it, ``records_seccomp`` tells whether refusals by seccomp are seen without the
-    help of whoever installs the filter.
+    help of whoever installs the filter. ``kernel`` is the release of Linux, ``services`` what is known of the
+    cluster's services (nothing on a node that belongs to none).
     """
 
     apparmor_parser: tuple[int, int] = (3, 0)
@@ -125,6 +227,8 @@ class NodeFacts:
     enforcers: Enforcer = Enforcer.APPARMOR | Enforcer.BPF | Enforcer.SECCOMP
     machine: str = "x86_64"
     records_seccomp: bool = True
+    kernel: tuple[int, int] = (6, 1)
+    services: tuple[ServiceEndpoints, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
