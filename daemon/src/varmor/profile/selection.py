@@ -30,10 +30,14 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A built-in rule that a policy chose, with the field that names it."""
+    """A built-in rule that a policy chose, with the field that names it.
+
+    ``targets`` are the programs (full paths) that it is for; none means the whole workload.
+    """
 
     rule: Rule
     field: str
+    targets: tuple[str, ...] = ()
 
 
 def select_rules(policy: Policy, catalog: Catalog, notes: list[NoEffect]) -> tuple[Selected, ...]:
