@@ -6,10 +6,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from varmor.catalog.loader import load
 from varmor.policy.parse import parse_object
 from varmor.policy.types import Policy
-from varmor.profile.compile import compile_policy
 from varmor.profile.types import NodeFacts, Profile
 
 _MINIMAL: dict[str, Any] = {
@@ -50,4 +48,8 @@ def policy(**values: Any) -> Policy:
 
 def profile(facts: NodeFacts | None = None, **values: Any) -> Profile:
     """The profile of :func:`policy`."""
+    # Imported here, so that tests of the lower layers stand on those alone.
+    from varmor.catalog.loader import load
+    from varmor.profile.compile import compile_policy
+
     return compile_policy(policy(**values), load(), facts or NodeFacts())

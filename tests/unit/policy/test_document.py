@@ -90,7 +90,8 @@ def test_anchors_do_not_explode() -> None:
 
 
 def test_deep_and_large_is_refused_quickly() -> None:
-    with pytest.raises(PolicyError, match="nested deeper"):
+    # Newer versions of libyaml have a limit of their own, which is met first.
+    with pytest.raises(PolicyError, match=r"nested deeper|nesting depth"):
         read_yaml("[" * 500_000, "m")
 
 

@@ -152,8 +152,6 @@ BAD = [
     ("spec.polcy", {}, "did you mean 'policy'?"),
     ("spec.updateExistingWorkloads", "yes", "expected true or false, found a string 'yes'"),
     ("spec.policy.mode", "EnhancedProtect", "did you mean 'EnhanceProtect'?"),
-    ("spec.policy.mode", "BehaviorModeling", "the mode BehaviorModeling is not built yet"),
-    ("spec.policy.mode", "DefenseInDepth", "the mode DefenseInDepth is not built yet"),
     ("spec.policy.mode", True, "expected a string, found true or false"),
     ("spec.policy.enforcer", "", "expected a string, found an empty one"),
     ("spec.policy.enforcer", "Armor", "unknown enforcer 'Armor'"),
@@ -161,8 +159,11 @@ BAD = [
     ("spec.policy.enforcer", ",", "unknown enforcer ','"),
     ("spec.policy.enforcer", "BPFNetworkProxy", "NetworkProxy is not built yet"),
     ("spec.policy.enhanceProtect", ..., "the field 'enhanceProtect' is missing"),
-    ("spec.policy.modelingOptions", {"duration": 3}, "behaviour modelling is not built yet"),
-    ("spec.policy.defenseInDepth", {}, "the mode DefenseInDepth is not built yet"),
+    ("spec.policy.mode", "BehaviorModeling", "'modelingOptions' is missing; the mode BehaviorModeling needs it"),
+    ("spec.policy.mode", "DefenseInDepth", "'defenseInDepth' is missing; the mode DefenseInDepth needs it"),
+    ("spec.policy.modelingOptions", {}, "the field 'duration' is missing"),
+    ("spec.policy.modelingOptions", {"duration": 0}, "0 is out of range; expected 1 to 5256000"),
+    ("spec.policy.modelingOptions", {"duration": True}, "expected an integer, found true or false"),
     ("spec.policy.networkProxyConfig", {}, "the enforcer NetworkProxy is not built yet"),
     ("spec.target", {"kind": "Job", "name": "x"}, "unknown value 'Job'; expected one of Container, Unit"),
     ("spec.target", {"kind": "Container"}, "needs at least one of name, image and selector"),
@@ -207,33 +208,6 @@ BAD = [
     (RULES, {"appArmorRawRules": [{"rules": 5}]}, "expected a string, found an integer 5"),
     (RULES, {"networkProxyRawRules": {}}, "the enforcer NetworkProxy is not built yet"),
     (RULES, {"privileged": 1}, "expected true or false, found an integer 1"),
-    (RULES, {"bpfRawRules": {"ptrace": {}}}, "bpfRawRules.ptrace is not built yet"),
-    (RULES, {"bpfRawRules": {"mounts": []}}, "bpfRawRules.mounts is not built yet"),
-    (RULES, {"bpfRawRules": {"network": {"sockets": []}}}, "bpfRawRules.network.sockets is not built yet"),
-    (RULES, {"bpfRawRules": {"network": {"egresses": []}}}, "the field is called 'egress'"),
-    (RULES, {"bpfRawRules": {"network": {"egress": {"toPods": []}}}}, "toPods is not built yet"),
-    (RULES, {"bpfRawRules": {"network": {"egress": {"toServices": []}}}}, "toServices is not built yet"),
-    (RULES, {"bpfRawRules": {"files": [{"pattern": "/x", "permissions": ["r"]}]}}, "the field 'qualifiers' is missing"),
-    (
-        RULES,
-        {
-            "bpfRawRules": {
-                "network": {"egress": {"toDestinations": [{"qualifiers": ["deny"], "ports": [{"port": 70000}]}]}}
-            }
-        },
-        "70000 is out of range; expected 1 to 65535",
-    ),
-    (
-        RULES,
-        {
-            "bpfRawRules": {
-                "network": {
-                    "egress": {"toDestinations": [{"qualifiers": ["deny"], "ports": [{"port": 9, "endPort": 8}]}]}
-                }
-            }
-        },
-        "endPort 8 is below port 9",
-    ),
     (RULES, {"syscallRawRules": [{"names": [], "action": "x"}]}, "expected at least one element"),
     (RULES, {"syscallRawRules": [{"names": ["a"]}]}, "the field 'action' is missing"),
     (RULES, {"syscallRawRules": [{"names": ["a"], "action": "x", "errnoRet": 5000}]}, "expected 0 to 4095"),

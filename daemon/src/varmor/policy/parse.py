@@ -7,40 +7,32 @@ own languages are checked when a policy is compiled (:mod:`varmor.profile.compil
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from typing import TypeVar
 
-from varmor.errors import Location, PolicyError
+from varmor.errors import Location
 from varmor.policy.cursor import Cursor
 from varmor.policy.document import Value, read_object, read_yaml
-from varmor.policy.nearest import did_you_mean
+from varmor.policy.network_proxy import NOT_BUILT
+from varmor.policy.parse_defense_in_depth import defense_in_depth, require_parts
+from varmor.policy.parse_enforcer import enforcers
 from varmor.policy.parse_enhance_protect import enhance_protect
+from varmor.policy.parse_metadata import object_kind, object_name
 from varmor.policy.parse_target import target
-from varmor.policy.types import API_VERSION, Enforcer, Mode, Policy, PolicyKey, PolicyKind
+from varmor.policy.types import Mode, ModelingOptions, Policy, PolicyKey, PolicyKind
 
 MAX_PROFILE_NAME = 63
+MAX_MODELING_MINUTES = 5_256_000
 
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_ENFORCERS = {
-    "apparmor": Enforcer.APPARMOR,
-    "bpf": Enforcer.BPF,
-    "seccomp": Enforcer.SECCOMP,
-    "networkproxy": None,
-}
-_METADATA = (
-    "name", "namespace", "labels", "annotations", "uid", "resourceVersion", "generation", "creationTimestamp",
-    "deletionTimestamp", "deletionGracePeriodSeconds", "finalizers", "ownerReferences", "managedFields", "selfLink",
-)  # fmt: skip
-_NOT_BUILT = "is not built yet: remove it"
-_POLICY_REFUSED = {
-    "modelingOptions": f"behaviour modelling {_NOT_BUILT}",
-    "defenseInDepth": f"the mode DefenseInDepth {_NOT_BUILT}",
-    "networkProxyConfig": f"the enforcer NetworkProxy {_NOT_BUILT}",
-}
+_KINDS = tuple(member.value for member in PolicyKind)
+
+T = TypeVar("T")
 
 
 def parse_policies(text: str, source: str) -> list[Policy]:
     """All policies of a YAML stream, in its order. ``source`` is the file's name for messages.
+
+    A stream that may hold behaviour models too is for :func:`varmor.policy.manifests.parse_manifests`.
 
     Raises:
         PolicyError: the first fault that was found.
@@ -48,7 +40,7 @@ def parse_policies(text: str, source: str) -> list[Policy]:
     policies: list[Policy] = []
     seen: dict[PolicyKey, Location] = {}
     for document in read_yaml(text, source):
-        policy = _policy(document)
+        policy = read_policy(document)
         if policy.key in seen:
             raise policy.error("metadata.name", f"this policy is defined twice; the first is at {seen[policy.key]}")
         seen[policy.key] = policy.where
@@ -62,123 +54,75 @@ def parse_object(obj: object, source: str) -> Policy:
     Raises:
         PolicyError: the first fault that was found.
     """
-    return _policy(read_object(obj, source))
+    return read_policy(read_object(obj, source))
 
 
-def _policy(document: Value) -> Policy:
+def read_policy(document: Value) -> Policy:
+    """One policy from a document.
+
+    Raises:
+        PolicyError: the first fault that was found.
+    """
     positions: dict[str, Location] = {}
     root = Cursor(document, "", "", positions)
-    kind = _kind(root)
-    key = _key(root, kind)
-    root.subject = str(key)
+    key = _key(root, PolicyKind(object_kind(root, _KINDS)))
     root.only(("apiVersion", "kind", "metadata", "spec", "status"))
     spec = root.child("spec")
     spec.only(("target", "policy", "updateExistingWorkloads"))
     body = spec.child("policy")
-    mode = _mode(body)
-    body.only(("enforcer", "mode", "enhanceProtect"), _POLICY_REFUSED)
-    rules = body.child("enhanceProtect") if mode is Mode.ENHANCE_PROTECT else body.maybe("enhanceProtect")
-    return Policy(
+    body.only(
+        ("enforcer", "mode", "enhanceProtect", "modelingOptions", "defenseInDepth"),
+        {"networkProxyConfig": NOT_BUILT},
+    )
+    mode = body.child("mode").word(Mode)
+    policy = Policy(
         key=key,
         target=target(spec.child("target")),
-        enforcers=_enforcers(body.child("enforcer")),
+        enforcers=enforcers(body.child("enforcer")),
         mode=mode,
-        enhance_protect=enhance_protect(rules) if rules else None,
+        enhance_protect=_part(body, "enhanceProtect", mode is Mode.ENHANCE_PROTECT, enhance_protect),
+        defense_in_depth=_part(body, "defenseInDepth", mode is Mode.DEFENSE_IN_DEPTH, defense_in_depth),
+        modeling_options=_part(body, "modelingOptions", mode is Mode.BEHAVIOR_MODELING, _modeling_options),
         update_existing_workloads=spec.flag("updateExistingWorkloads"),
         manifest=document.plain(),
         where=document.where,
         positions=positions,
     )
+    if mode is Mode.DEFENSE_IN_DEPTH:
+        require_parts(body.child("defenseInDepth"), policy.enforcers)
+    return policy
 
 
-def _kind(root: Cursor) -> PolicyKind:
-    kind = root.child("kind")
-    found = kind.string()
-    names = [member.value for member in PolicyKind]
-    if found not in names:
-        raise kind.error(
-            f"the kind {found[:80]!r} is no policy; expected {' or '.join(names)}{did_you_mean(found, names)}"
-        )
-    version = root.child("apiVersion")
-    if version.string() != API_VERSION:
-        raise version.error(f"unknown version {version.string()[:80]!r}; expected {API_VERSION!r}")
-    return PolicyKind(found)
+def _part(body: Cursor, name: str, needed: bool, read: Callable[[Cursor], T]) -> T | None:
+    """A part of the policy that one mode needs; in other modes it is checked all the same."""
+    part = body.maybe(name)
+    if part is None and needed:
+        raise body.error(f"the field {name!r} is missing; the mode {body.child('mode').string()} needs it")
+    return read(part) if part else None
+
+
+def _modeling_options(cursor: Cursor) -> ModelingOptions:
+    cursor.only(("duration",))
+    return ModelingOptions(cursor.child("duration").integer(1, MAX_MODELING_MINUTES))
 
 
 def _key(root: Cursor, kind: PolicyKind) -> PolicyKey:
-    metadata = root.child("metadata")
-    name = metadata.child("name")
-    root.subject = metadata.subject = name.subject = f"{kind.value} {name.string(limit=253)}"
-    metadata.only(_METADATA)
-    if not _DNS_NAME.fullmatch(name.string()):
-        raise name.error(
-            f"{name.string()!r} is not a valid name; expected lower-case letters, digits, '-' and '.', "
-            "beginning and ending with a letter or digit (RFC 1123)"
-        )
-    key = PolicyKey(kind, _namespace(metadata, kind), name.string())
-    if len(profile_name(key)) > MAX_PROFILE_NAME:
-        raise name.error(
-            f"the profile would be called {profile_name(key)!r}: {len(profile_name(key))} characters, "
-            f"at most {MAX_PROFILE_NAME} are possible; shorten the name"
+    namespaced = kind is PolicyKind.VARMOR_POLICY
+    key = PolicyKey(kind, *object_name(root, kind.value, namespaced=namespaced))
+    length = len(profile_name(key))
+    if length > MAX_PROFILE_NAME:
+        raise (
+            root.child("metadata")
+            .child("name")
+            .error(
+                f"the profile would be called {profile_name(key)!r}: {length} characters, "
+                f"at most {MAX_PROFILE_NAME} are possible; shorten the name"
+            )
         )
     return key
-
-
-def _namespace(metadata: Cursor, kind: PolicyKind) -> str:
-    namespace = metadata.maybe("namespace")
-    if kind is PolicyKind.VARMOR_CLUSTER_POLICY:
-        if namespace is not None:
-            raise namespace.error("a VarmorClusterPolicy has no namespace: remove it, or use the kind VarmorPolicy")
-        return ""
-    if namespace is None:
-        return "default"
-    if not _DNS_LABEL.fullmatch(namespace.string()):
-        raise namespace.error(
-            f"{namespace.string()[:80]!r} is not a valid namespace; expected lower-case letters, digits and '-', "
-            "beginning and ending with a letter or digit (RFC 1123)"
-        )
-    return namespace.string()
 
 
 def profile_name(key: PolicyKey) -> str:
     """The name of the profile that a policy becomes, the same in every enforcer."""
     scope = f"varmor-{key.namespace}" if key.namespace else "varmor-cluster-varmor"
     return f"{scope}-{key.name}".lower()
-
-
-def _mode(body: Cursor) -> Mode:
-    mode = body.child("mode")
-    found = mode.word(Mode)
-    if found in (Mode.BEHAVIOR_MODELING, Mode.DEFENSE_IN_DEPTH):
-        raise mode.error(
-            f"the mode {found.value} is not built yet; use {Mode.ALWAYS_ALLOW.value}, {Mode.RUNTIME_DEFAULT.value} "
-            f"or {Mode.ENHANCE_PROTECT.value}"
-        )
-    return found
-
-
-def _enforcers(enforcer: Cursor) -> Enforcer:
-    """Any concatenation of enforcer names, whatever the case, also with separators between them."""
-    found = enforcer.string(limit=200)
-    rest = found.lower()
-    enforcers = Enforcer(0)
-    while rest := rest.lstrip(" ,+|"):
-        name = next((name for name in _ENFORCERS if rest.startswith(name)), None)
-        if name is None:
-            raise _unknown_enforcer(enforcer, found, rest)
-        member = _ENFORCERS[name]
-        if member is None:
-            raise enforcer.error(f"{found!r}: the enforcer NetworkProxy is not built yet; use AppArmor, BPF or Seccomp")
-        enforcers |= member
-        rest = rest[len(name) :]
-    if not enforcers:
-        raise _unknown_enforcer(enforcer, found, rest)
-    return enforcers
-
-
-def _unknown_enforcer(enforcer: Cursor, found: str, rest: str) -> PolicyError:
-    at = f" at {found[len(found) - len(rest) :]!r}" if 0 < len(rest) < len(found) else ""
-    return enforcer.error(
-        f"unknown enforcer {found!r}{at}; expected AppArmor, BPF and Seccomp in any combination, such as AppArmorBPF"
-        f"{did_you_mean(rest, ('AppArmor', 'BPF', 'Seccomp'))}"
-    )

@@ -54,7 +54,7 @@ def _container(cursor: Cursor) -> Target:
         TargetKind.CONTAINER,
         name=_glob(name) if name else "",
         image=_glob(image) if image else "",
-        selector=_selector(selector) if selector else None,
+        selector=label_selector(selector) if selector else None,
     )
 
 
@@ -77,17 +77,22 @@ def _kubernetes(cursor: Cursor, kind: TargetKind) -> Target:
     return Target(
         kind,
         name=name.string(limit=253) if name else "",
-        selector=_selector(selector) if selector else None,
+        selector=label_selector(selector) if selector else None,
         containers=cursor.strings("containers"),
     )
 
 
-def _selector(cursor: Cursor) -> LabelSelector:
+def label_selector(cursor: Cursor, *, empty: bool = False) -> LabelSelector:
+    """A Kubernetes label selector. An ``empty`` one, which matches everything, must be permitted.
+
+    Raises:
+        PolicyError: it is malformed, or could never match.
+    """
     cursor.only(("matchLabels", "matchExpressions"))
     labels = cursor.maybe("matchLabels")
     pairs = tuple(sorted(_label(labels, name) for name in labels.names())) if labels else ()
     expressions = cursor.each("matchExpressions", _requirement)
-    if not pairs and not expressions:
+    if not pairs and not expressions and not empty:
         raise cursor.error("an empty selector would match everything; expected matchLabels or matchExpressions")
     return LabelSelector(pairs, expressions)
 
