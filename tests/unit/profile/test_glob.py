@@ -94,3 +94,9 @@ def test_regex(pattern: str, path: str, matches: bool) -> None:
 )
 def test_anchored(pattern: str, anchored: bool) -> None:
     assert is_anchored(pattern) is anchored
+
+
+def test_two_stars_that_only_meet_through_braces_do_not_cross_a_slash() -> None:
+    assert regex("/{a*,b}*").fullmatch(b"/axy")
+    assert not regex("/{a*,b}*").fullmatch(b"/ax/y")
+    assert not regex("/*{*,b}").fullmatch(b"/ax/y")

@@ -17,6 +17,7 @@ SLASH = ord("/")
 ANY = frozenset(range(1, 256))
 NO_SLASH = ANY - {SLASH}
 MAX_ALTERNATIVES = 4096
+_SEAM = "\0"  # no pattern holds it
 
 
 class GlobError(VarmorError):
@@ -52,7 +53,12 @@ def _expand(text: str, whole: str) -> Iterator[str]:
         return
     parts, end = _split_braces(text, opening, whole)
     for part in parts:
-        yield from _expand(text[:opening] + part + text[end:], whole)
+        yield from _expand(_joined(_joined(text[:opening], part), text[end:]), whole)
+
+
+def _joined(first: str, second: str) -> str:
+    """Both texts in a row. Two ``*`` that only meet here stay two, and do not become a ``**``."""
+    return first + (_SEAM if first.endswith("*") and second.startswith("*") else "") + second
 
 
 def _step(text: str, at: int) -> int:
@@ -112,6 +118,8 @@ def pieces(pattern: str) -> list[Piece]:
                 raise GlobError(f"the pattern {pattern!r} ends with a lone backslash")
             out.append(Piece(frozenset(text[at : at + 1])))
             at += 1
+        elif sign == _SEAM.encode():
+            continue
         elif sign == b"*":
             wide = text[at : at + 1] == b"*"
             while text[at : at + 1] == b"*":
