@@ -61,8 +61,11 @@ static __always_inline bool has_slot(u32 index)
 	return workload && *(volatile u32 *)&workload->slot;
 }
 
-/* Fills `who` with the rules of a workload; false when it has none. */
-static __always_inline bool rules_of(u32 index, struct subject *who)
+/*
+ * Fills `who` with the rules of a workload; false when it has none. A task that executed a program with rules of its own
+ * has those, as long as the policy speaks about that program.
+ */
+static __always_inline bool rules_of(u32 index, u32 executable, struct subject *who)
 {
 	struct workload *workload = bpf_map_lookup_elem(&workloads, &index);
 	u32 number, record;
@@ -79,6 +82,13 @@ static __always_inline bool rules_of(u32 index, struct subject *who)
 	record = *(volatile u32 *)&slot->profile;
 	if (!record)
 		return false;
+	if (executable) {
+		struct child_key key = { .profile = record, .executable = executable };
+		u32 *child = bpf_map_lookup_elem(&children, &key);
+
+		if (child)
+			record = *child;
+	}
 	who->profile = bpf_map_lookup_elem(&profiles, &record);
 	if (!who->profile)
 		return false;
@@ -87,32 +97,38 @@ static __always_inline bool rules_of(u32 index, struct subject *who)
 }
 
 /*
- * The workload of the current task, UNBOUND when it is not confined.
+ * The workload of the current task, UNBOUND when it is not confined, and the program whose rules it has.
  *
  * Most tasks of a node have no storage at all, which one load tells. Before 6.2 bpf_task_storage_get() also gives NULL
  * while a task that was preempted in it holds the per-CPU "busy" mark (preempt=full): the table of processes answers then.
  */
-static __always_inline u32 current_workload(void)
+static __always_inline u32 current_workload(u32 *executable)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_binding *binding;
-	u32 tgid, *fallback;
+	struct process *fallback;
+	u32 tgid;
 
 	if (!task->bpf_storage)
 		return UNBOUND;
 	binding = bpf_task_storage_get(&tasks, task, 0, 0);
-	if (binding)
+	if (binding) {
+		*executable = binding->executable;
 		return binding->armed ? binding->workload : UNBOUND;
+	}
 	tgid = task->tgid;
 	fallback = bpf_map_lookup_elem(&pids, &tgid);
-	return fallback ? *fallback : UNBOUND;
+	if (!fallback)
+		return UNBOUND;
+	*executable = fallback->executable;
+	return fallback->workload;
 }
 
 static __always_inline bool confined(struct subject *who)
 {
-	u32 workload = current_workload();
+	u32 executable = 0, workload = current_workload(&executable);
 
-	return workload != UNBOUND && rules_of(workload, who);
+	return workload != UNBOUND && rules_of(workload, executable, who);
 }
 
 /* The binding of a task's cgroup or of the nearest bound ancestor. */

@@ -58,80 +58,172 @@ static __always_inline int bind_at_exec(struct linux_binprm *bprm, u32 *workload
 	}
 	binding->workload = index;
 	binding->cgroup = cgroup;
+	binding->executable = 0;
+	binding->next = 0;
 	binding->armed = 0;
 	*workload = index;
 	return flags & (BIND_UNIT | BIND_ENTRY_ONCE) ? BINDS_UNJUDGED : BINDS;
+}
+
+/* Where a path lies in a scratch buffer; `offset` may be a negative reason why there is none. */
+struct location {
+	int offset;
+	u32 length;
+};
+
+static __always_inline struct location walked(int offset)
+{
+	struct location location = { .offset = offset, .length = offset < 0 ? 0 : PATH_END - offset };
+
+	return location;
+}
+
+static __always_inline struct location unknown(u32 reason)
+{
+	struct location location = { .offset = -(int)reason };
+
+	return location;
 }
 
 /*
  * The name that was given to execve(2), as a path: a multi-call program such as busybox does what its symbolic link is
  * called, and the link's name is nowhere else. A relative name is taken from the working directory; `.` and `..` stay.
  */
-static __always_inline int judge_exec_name(struct profile *profile, struct scratch *scratch, struct linux_binprm *bprm)
+static __always_inline struct location name_of_exec(struct scratch *scratch, struct linux_binprm *bprm)
 {
 	const char *name = BPF_CORE_READ(bprm, filename);
 	struct task_struct *task = bpf_get_current_task_btf();
 	long size = bpf_probe_read_kernel_str(scratch->path, PATH_SIZE, name);
+	struct location location = {};
 	struct dentry *dentry;
 	struct vfsmount *mount;
 	u32 start;
 
 	if (size <= 1 || size > PATH_SIZE)
-		return judge_path(profile, scratch, -REASON_PATH_TOO_LONG, 0);
-	if (scratch->path[0] == '/')
-		return judge_path(profile, scratch, 0, size - 1);
+		return unknown(REASON_PATH_TOO_LONG);
+	if (scratch->path[0] == '/') {
+		location.length = size - 1;
+		return location;
+	}
 	if (size >= PATH_SIZE - 2)
-		return judge_path(profile, scratch, -REASON_PATH_TOO_LONG, 0);
+		return unknown(REASON_PATH_TOO_LONG);
 	start = PATH_SIZE - (u32)size;
 	bpf_probe_read_kernel(&scratch->path[start & PATH_MASK], (u32)size & PATH_MASK, name);
 	start--;
 	scratch->path[start & PATH_MASK] = '/';
 	dentry = BPF_CORE_READ(task, fs, pwd.dentry);
 	mount = BPF_CORE_READ(task, fs, pwd.mnt);
-	return judge_walked(profile, scratch, walk_path(scratch, dentry, mount, start));
+	return walked(walk_path(scratch, dentry, mount, start));
 }
 
-static __always_inline int judge_exec_file(struct profile *profile, struct scratch *scratch, struct linux_binprm *bprm)
+static __always_inline struct location file_of_exec(struct scratch *scratch, struct linux_binprm *bprm)
 {
 	struct dentry *dentry = bprm->file->f_path.dentry;
 	struct vfsmount *mount = bprm->file->f_path.mnt;
+	struct location location = {};
 	long length;
 
 	if (place_of(mount) == PLACE_NOWHERE)
-		return judge_path(profile, scratch, -REASON_NO_PLACE, 0);
+		return unknown(REASON_NO_PLACE);
 	if (!d_path_is_true(dentry))
-		return judge_walked(profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
+		return walked(walk_path(scratch, dentry, mount, PATH_END));
 	length = bpf_d_path(&bprm->file->f_path, (char *)scratch->path, PATH_SIZE);
 	if (length <= 0 || length > PATH_SIZE)
-		return judge_path(profile, scratch, -REASON_PATH_TOO_LONG, 0);
-	return judge_path(profile, scratch, 0, length - 1);
+		return unknown(REASON_PATH_TOO_LONG);
+	location.length = length - 1;
+	return location;
+}
+
+/* The program's number in `children`, 0 when it has no rules of its own. */
+static __always_inline u32 find_executable(struct profile *profile, struct scratch *scratch, struct location location)
+{
+	if (location.offset < 0)
+		return 0;
+	return match_pair(scratch, &profile->executables, location.offset, location.length, 0);
+}
+
+/* What an exec is looked at for. */
+#define EXEC_JUDGED 1
+#define EXEC_CHANGES_RULES 2
+
+/* Judges both names of the program, and finds by either whether it has rules of its own. */
+static __noinline int judge_exec(struct profile *profile, struct scratch *scratch, struct linux_binprm *bprm, u32 wanted,
+				 u32 *executable)
+{
+	struct location location = file_of_exec(scratch, bprm);
+	int verdict = 0;
+
+	if (wanted & EXEC_JUDGED)
+		verdict = judge_path(profile, scratch, location.offset, location.length);
+	if (verdict)
+		return verdict;
+	if (wanted & EXEC_CHANGES_RULES)
+		*executable = find_executable(profile, scratch, location);
+	if (!(wanted & EXEC_JUDGED) && *executable)
+		return 0;
+	location = name_of_exec(scratch, bprm);
+	if (wanted & EXEC_JUDGED)
+		verdict = judge_path(profile, scratch, location.offset, location.length);
+	if (!verdict && wanted & EXEC_CHANGES_RULES && !*executable)
+		*executable = find_executable(profile, scratch, location);
+	return verdict;
+}
+
+/*
+ * Notes what the exec changes once it has succeeded. A script comes here once more with its interpreter: what the script
+ * itself is called comes first.
+ */
+static __always_inline int note_executable(struct linux_binprm *bprm, u32 executable)
+{
+	struct task_binding *binding = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+
+	if (!binding) {
+		count(COUNTER_BIND_FAILED);
+		return executable ? -ENOMEM : 0;
+	}
+	if (BPF_CORE_READ(bprm, interp) == BPF_CORE_READ(bprm, filename) || !binding->next)
+		binding->next = executable;
+	return 0;
 }
 
 SEC("lsm/bprm_check_security")
 int BPF_PROG(varmor_exec, struct linux_binprm *bprm)
 {
-	u32 workload = current_workload(), index;
+	u32 executable = 0, workload = current_workload(&executable), index, wanted = EXEC_JUDGED;
 	struct scratch *scratch;
 	struct subject who;
 	int verdict;
 
 	if (workload == UNBOUND) {
+		executable = 0;
 		verdict = bind_at_exec(bprm, &workload);
-		if (verdict != BINDS)
-			return verdict_of(verdict < 0 ? -ENOMEM : 0);
+		if (verdict < 0)
+			return -ENOMEM;
+		if (verdict == NOT_BOUND)
+			return 0;
+		if (verdict == BINDS_UNJUDGED)
+			wanted = 0;
 	}
-	if (!rules_of(workload, &who))
+	if (!rules_of(workload, executable, &who))
 		return 0;
 	if (!(ACCESS_EXEC & (who.profile->paths_deny | who.profile->paths_audit)))
+		wanted = 0;
+	if (who.profile->children) /* only a workload's own rules have it: those of a program hold for all that it starts */
+		wanted |= EXEC_CHANGES_RULES;
+	if (!wanted)
 		return 0;
 	scratch = take_scratch(&index);
-	if (!scratch)
+	if (!scratch) {
+		if (wanted & EXEC_CHANGES_RULES)
+			return -ENOMEM;
 		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_EXEC, ACCESS_EXEC, REASON_NO_BUFFER));
+	}
 	ask(scratch, who.identity, HOOK_EXEC, ACCESS_EXEC, ACCESS_EXEC, 0);
-	verdict = judge_exec_file(who.profile, scratch, bprm);
-	if (!verdict)
-		verdict = judge_exec_name(who.profile, scratch, bprm);
+	executable = 0;
+	verdict = judge_exec(who.profile, scratch, bprm, wanted, &executable);
 	release_scratch(index);
+	if (!verdict && wanted & EXEC_CHANGES_RULES)
+		verdict = note_executable(bprm, executable);
 	return verdict_of(verdict);
 }
 
@@ -142,7 +234,8 @@ int BPF_PROG(varmor_exec_committed)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct cgroup_binding *found;
 	struct task_binding *binding;
-	u32 tgid = task->tgid, workload;
+	struct process process;
+	u32 tgid = task->tgid;
 	u64 cgroup;
 
 	if (!task->bpf_storage)
@@ -150,8 +243,13 @@ int BPF_PROG(varmor_exec_committed)
 	binding = bpf_task_storage_get(&tasks, task, 0, 0);
 	if (!binding || binding->workload == UNBOUND)
 		return 0;
-	workload = binding->workload;
-	bpf_map_update_elem(&pids, &tgid, &workload, BPF_ANY);
+	if (binding->next) {
+		binding->executable = binding->next;
+		binding->next = 0;
+	}
+	process.workload = binding->workload;
+	process.executable = binding->executable;
+	bpf_map_update_elem(&pids, &tgid, &process, BPF_ANY);
 	if (binding->armed)
 		return 0;
 	cgroup = binding->cgroup;
@@ -159,7 +257,7 @@ int BPF_PROG(varmor_exec_committed)
 	found = bpf_map_lookup_elem(&cgroups, &cgroup);
 	if (found && found->flags & BIND_ENTRY_ONCE) {
 		__sync_fetch_and_and(&found->flags, ~BIND_ENTRY_ONCE);
-		remember_mounts(task, workload);
+		remember_mounts(task, process.workload);
 	}
 	return 0;
 }

@@ -236,6 +236,7 @@ struct task_struct {
 struct linux_binprm {
 	struct file *file;
 	const char *filename;
+	const char *interp; /* the same pointer, but for scripts */
 };
 
 struct sock_common {

@@ -39,6 +39,14 @@ struct {
 	__uint(max_entries, 1024);
 } profiles SEC(".maps");
 
+/* the records of rules that hold from the execution of a program on: written before a slot is switched to their profile */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct child_key);
+	__type(value, u32);
+	__uint(max_entries, 4096);
+} children SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, u64);
@@ -61,11 +69,11 @@ struct {
 	__uint(max_entries, 4096);
 } units SEC(".maps");
 
-/* tgid -> index in `workloads`, kept past the end of the process: who was it that an audit record speaks of? */
+/* by tgid, kept past the end of the process: who was it that an audit record speaks of? */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, u32);
-	__type(value, u32);
+	__type(value, struct process);
 	__uint(max_entries, 32768);
 } pids SEC(".maps");
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "binding.h"
 #include "path.h"
 
 #define CHUNK 64 /* bytes per call of bpf_loop's callback: 10 k verified instructions at PATH_MAX, 94 ns for 35 bytes */

@@ -7,6 +7,8 @@
  *
  *   tasks[task].workload -> workloads[workload].slot -> slots[slot].profile -> profiles[profile] -> table, classes, ports, networks
  *
+ * A task with an `executable` goes from slots[slot].profile by children[profile, executable] to a record of its own.
+ *
  * A policy owns one slot. A new revision is written to an unused profile record and to unused parts of the tables, then
  * slots[slot].profile is set by one 4-byte store: every task sees the old or the new rules, never a mixture.
  */
@@ -31,6 +33,7 @@
 #define ACCESS_APPEND 4
 #define ACCESS_EXEC 8
 #define ACCESS_MAP 16 /* mapped executable: libraries, and programs that ld.so runs */
+#define ACCESS_MAP_PROGRAM 32 /* the same, of a file that execve(2) would run: refused where ACCESS_EXEC is */
 
 /* Word 0 of an automaton's row: what holds for a path that ends in this state. */
 #define ACCEPT_DENY(word) ((word) & 0xff)
@@ -89,6 +92,12 @@ struct task_binding {
 	u32 armed;
 	u32 executable; /* key in `children`: a program with rules of its own was executed; 0: none */
 	u32 next;	/* becomes `executable` when the exec has succeeded */
+};
+
+/* pids[tgid]: index in `workloads` and task_binding.executable of a process */
+struct process {
+	u32 workload;
+	u32 executable;
 };
 
 /* workloads[index]: `number` is the daemon's own number, shown in events; slot 0 means no policy. */
@@ -257,6 +266,7 @@ enum reason {
 	REASON_NO_BUFFER = 3,
 	REASON_NO_PLACE = 4,	  /* a file on a mount that is in no mount namespace's tree */
 	REASON_ABOVE_RULE = 5,	  /* a directory with denied paths below it would move */
+	REASON_GAINS = 6,	  /* the new name allows what the old one does not (allow-list) */
 };
 
 enum counter {

@@ -6,63 +6,145 @@ The limits here are those of daemon/bpf/varmor.h.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import IntFlag
 
 from varmor.errors import VarmorError
 from varmor.profile.automaton import Automaton, TooManyStatesError, build
 from varmor.profile.egress import NetworkEntry, fold
 from varmor.profile.glob import is_anchored, regex
-from varmor.profile.types import Access, BpfProfile, MountRule, PathRule
+from varmor.profile.types import (
+    Access,
+    AllowList,
+    BpfProfile,
+    ExecutableRules,
+    MountRule,
+    PathRule,
+    PtracePermission,
+    SocketRule,
+)
 
 MAX_AUTOMATA = 8
 MAX_MOUNT_RULES = 32
+MAX_SOCKET_RULES = 32
 MAX_PORT_RANGES = 4096
 MAX_STATES = 100_000
 FSTYPE_BYTES = 15
-SWITCHES = {"userns_create": 1}
+SWITCHES = {
+    "userns_create": 0x1,
+    "bpf": 0x2,
+    "bpf_prog_load": 0x4,
+    "socket_filter": 0x8,
+    "userfaultfd": 0x10,
+    "io_uring": 0x20,
+    "perf_event_open": 0x40,
+    "block_device_open": 0x80,
+    "block_device_mount": 0x100,
+    "chmod_x_bit": 0x200,
+    "chmod_s_bit": 0x400,
+    "keyring": 0x800,
+    "kernel_module": 0x1000,
+    "kexec": 0x2000,
+}
+"""Operations that are refused as a whole."""
+
+ALLOW_LIST = "allow-list"
+"""The origin of a refusal that no rule states: the allow-list lacks an entry."""
+
+MAP_PROGRAM = 32
+"""Beside the bits of :class:`Access`: a program is mapped executable, a file that execve(2) would run. Whoever may not
+execute it may not have the dynamic loader do that either."""
 
 _STATES_FLOOR = 2000
 _STATES_PER_CHARACTER = 4
 _DENY = 0xFF
 _AUDIT_SHIFT = 8
 _BELOW_SHIFT = 16
+_ALLOW_SHIFT = 24
+_ALL_CAPABILITIES = (1 << 64) - 1
+_ALL_ACCESS = Access.READ | Access.WRITE | Access.APPEND | Access.EXEC | Access.MAP
+_ALL_PTRACE = PtracePermission.TRACE | PtracePermission.READ | PtracePermission.TRACED_BY | PtracePermission.READ_BY
+_GLOB_SIGNS = re.compile(r"[\\*?{}\[\],]")
 
 
 class ProfileTooComplexError(VarmorError):
     """The rules of a profile do not fit the tables in the kernel, or cannot be said there."""
 
 
+class Default(IntFlag):
+    """What an allow-list does with what it does not name."""
+
+    DENY = 1
+    AUDIT = 2
+
+
+_NOTHING = Default(0)
+
+
 @dataclass(frozen=True, slots=True)
 class MountEntry:
-    """A mount rule. Bit N of the source automaton's value stands for entry N."""
+    """A mount rule. Bit N of the values of the automata for source and target stands for entry N."""
 
     flags: int
     reverse: int
     fstype: str
     deny: bool
     audit: bool
+    allow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SocketEntry:
+    """A socket rule. A mask of zero means any."""
+
+    domains: int
+    types: int
+    protocols: int
+    deny: bool
+    audit: bool
+    allow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All of a profile. Values of ``automata`` are accept words: denials, records << 8, denials below << 16."""
+    """All of a profile.
+
+    Values of ``automata`` are accept words: denials, records << 8, denials below << 16, what the allow-list has << 24.
+    The value of ``executables`` is the number of a program in ``children``, which holds groups of such numbers with the
+    rules that hold from their execution on.
+    """
 
     automata: tuple[Automaton, ...] = ()
     mount_source: Automaton | None = None
+    mount_target: Automaton | None = None
     mounts: tuple[MountEntry, ...] = ()
+    mounts_default: Default = _NOTHING
+    sockets: tuple[SocketEntry, ...] = ()
+    sockets_default: Default = _NOTHING
     networks: tuple[NetworkEntry, ...] = ()
     paths_deny: int = 0
     paths_audit: int = 0
+    paths_default_deny: int = 0
+    paths_default_audit: int = 0
     capabilities_deny: int = 0
     capabilities_audit: int = 0
     switches_deny: int = 0
     switches_audit: int = 0
+    ptrace_deny: int = 0
+    ptrace_audit: int = 0
+    ptrace_deny_all: int = 0
+    ptrace_audit_all: int = 0
+    executables: Automaton | None = None
+    children: tuple[tuple[tuple[int, ...], Tables], ...] = ()
 
     @property
     def all_automata(self) -> tuple[Automaton, ...]:
-        """Those for paths, then the one for mount sources if there is one."""
-        return self.automata if self.mount_source is None else (*self.automata, self.mount_source)
+        """Those for paths, then, if they are there, those for mount sources, for mount targets and for executables."""
+        others = (self.mount_source, self.mount_target, self.executables)
+        return (*self.automata, *(automaton for automaton in others if automaton is not None))
 
 
 def encode(profile: BpfProfile) -> Tables:
@@ -72,18 +154,52 @@ def encode(profile: BpfProfile) -> Tables:
         GlobError: a pattern cannot be read.
         ProfileTooComplexError: a limit of the kernel's tables is passed; the message says which rules to change.
     """
-    mounts = _effective_mounts(profile.mounts)
-    return Tables(
-        automata=_path_automata([rule for rule in profile.paths if rule.access and (rule.deny or rule.audit)]),
-        mount_source=_mount_automaton(mounts) if mounts else None,
+    allow = profile.allow or AllowList(deny=False, audit=False)
+    default = (Default.DENY if allow.deny else _NOTHING) | (Default.AUDIT if allow.audit else _NOTHING)
+    mounts = _effective_mounts(profile.mounts, allow)
+    numbers = _executable_numbers(profile.executables)
+    default_deny, default_audit = (int(_ALL_ACCESS) if chosen else 0 for chosen in (allow.deny, allow.audit))
+    tables = Tables(
+        automata=_path_automata(_effective_paths(profile.paths, allow)),
+        mount_source=_mount_automaton([rule.source for rule in mounts], "sources") if mounts else None,
+        mount_target=_mount_automaton([rule.target for rule in mounts], "targets") if mounts else None,
         mounts=tuple(_mount_entry(rule) for rule in mounts),
+        mounts_default=default,
+        sockets=_socket_entries(profile.sockets, allow),
+        sockets_default=default,
         networks=_networks(profile),
-        paths_deny=_union(rule.access for rule in profile.paths if rule.deny),
-        paths_audit=_union(rule.access for rule in profile.paths if rule.audit),
-        capabilities_deny=_union(rule.mask for rule in profile.capabilities if rule.deny),
-        capabilities_audit=_union(rule.mask for rule in profile.capabilities if rule.audit),
-        switches_deny=_union(_switch(rule.operation) for rule in profile.switches if rule.deny),
-        switches_audit=_union(_switch(rule.operation) for rule in profile.switches if rule.audit),
+        paths_deny=_union(_refused_access(rule) for rule in profile.paths if rule.deny) | default_deny,
+        paths_audit=_union(_refused_access(rule) for rule in profile.paths if rule.audit) | default_audit,
+        paths_default_deny=default_deny,
+        paths_default_audit=default_audit,
+        executables=_executable_automaton(numbers) if numbers else None,
+        children=tuple(
+            (tuple(numbers[path] for path in group.executables), _encode_child(group)) for group in profile.executables
+        ),
+    )
+    return _with_masks(tables, profile, allow)
+
+
+def _with_masks(tables: Tables, profile: BpfProfile, allow: AllowList) -> Tables:
+    """What is refused as a whole, and what an allow-list leaves out of it.
+
+    An allow-list speaks about ptrace across the workload's border only; within it the profile's own rules decide.
+    """
+    capabilities = _ALL_CAPABILITIES & ~allow.capabilities
+    switches = _union(SWITCHES.values()) & ~_union(_switch(name) for name in allow.switches)
+    ptrace = int(_ALL_PTRACE) & ~_union(rule.permissions for rule in allow.ptrace)
+    denying, recording = int(allow.deny), int(allow.audit)
+    return replace(
+        tables,
+        capabilities_deny=_union(rule.mask for rule in profile.capabilities if rule.deny) | capabilities * denying,
+        capabilities_audit=_union(rule.mask for rule in profile.capabilities if rule.audit) | capabilities * recording,
+        switches_deny=_union(_switch(rule.operation) for rule in profile.switches if rule.deny) | switches * denying,
+        switches_audit=_union(_switch(rule.operation) for rule in profile.switches if rule.audit)
+        | switches * recording,
+        ptrace_deny=_union(rule.permissions for rule in profile.ptrace if rule.deny) | ptrace * denying,
+        ptrace_audit=_union(rule.permissions for rule in profile.ptrace if rule.audit) | ptrace * recording,
+        ptrace_deny_all=_union(rule.permissions for rule in profile.ptrace if rule.deny and rule.everywhere),
+        ptrace_audit_all=_union(rule.permissions for rule in profile.ptrace if rule.audit and rule.everywhere),
     )
 
 
@@ -105,21 +221,64 @@ def _switch(operation: str) -> int:
 def origin_of(profile: BpfProfile, path: str, access: Access, *, denied: bool = True) -> str:
     """The ``origin`` of the first rule that explains an event: ``access`` to ``path`` denied, or let pass and recorded.
 
-    Empty when no rule of the profile does (the event is older than the profile).
+    :data:`ALLOW_LIST` when it was for want of an entry there. The rules of the workload come before those of its
+    programs. Empty when no rule of the profile explains it (the event is older than the profile).
     """
     text = path.encode("utf-8", "surrogateescape")
-    for rule in profile.paths:
-        if rule.access & access and (rule.deny if denied else rule.audit) and regex(rule.pattern).fullmatch(text):
-            return rule.origin
+    for part in (profile, *(group.profile for group in profile.executables)):
+        origin = _origin_in(part, text, access, denied=denied)
+        if origin:
+            return origin
     return ""
 
 
-def _path_automata(rules: Sequence[PathRule]) -> tuple[Automaton, ...]:
-    """Rules that begin with ``/**`` apart from the others: together they would need the product of their states."""
-    groups: tuple[list[PathRule], list[PathRule]] = ([], [])
+def _origin_in(profile: BpfProfile, text: bytes, access: Access, *, denied: bool) -> str:
+    for rule in profile.paths:
+        told = rule.deny if denied else rule.audit
+        if told and _with_map(rule.access) & access and regex(rule.pattern).fullmatch(text):
+            return rule.origin
+    allow = profile.allow
+    if allow is None or not (allow.deny if denied else allow.audit):
+        return ""
+    allowed = _union(_with_map(rule.access) for rule in allow.paths if regex(rule.pattern).fullmatch(text))
+    return ALLOW_LIST if access & _ALL_ACCESS & ~allowed else ""
+
+
+def _with_map(access: Access) -> Access:
+    """Whoever may execute a file may map it executable, and the other way round."""
+    return access | Access.MAP if access & Access.EXEC else access
+
+
+def _refused_access(rule: PathRule) -> int:
+    """A rule about execution does not reach libraries, however wide its pattern: they are mapped, never executed."""
+    return int(rule.access) | (MAP_PROGRAM if rule.access & Access.EXEC else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _PathValue:
+    """A pattern with its part of the accept word, and the rule that it comes from."""
+
+    rule: PathRule
+    value: int
+
+
+def _effective_paths(rules: Sequence[PathRule], allow: AllowList) -> list[_PathValue]:
+    found = []
     for rule in rules:
-        groups[0 if is_anchored(rule.pattern) else 1].append(rule)
-    automata = [automaton for group in groups if group for automaton in _split(group, rules)]
+        access = _refused_access(rule)
+        value = (access if rule.deny else 0) | ((access if rule.audit else 0) << _AUDIT_SHIFT)
+        found.append(_PathValue(rule, value))
+    if allow.deny or allow.audit:
+        found += [_PathValue(rule, int(_with_map(rule.access)) << _ALLOW_SHIFT) for rule in allow.paths]
+    return [item for item in found if item.value]
+
+
+def _path_automata(rules: Sequence[_PathValue]) -> tuple[Automaton, ...]:
+    """Rules that begin with ``/**`` apart from the others: together they would need the product of their states."""
+    groups: tuple[list[_PathValue], list[_PathValue]] = ([], [])
+    for item in rules:
+        groups[0 if is_anchored(item.rule.pattern) else 1].append(item)
+    automata = [automaton for group in groups if group for automaton in _split(group, len(rules))]
     if len(automata) > MAX_AUTOMATA:
         raise ProfileTooComplexError(
             f"the {len(rules)} path rules need {len(automata)} automata, the kernel side runs {MAX_AUTOMATA}: "
@@ -128,25 +287,20 @@ def _path_automata(rules: Sequence[PathRule]) -> tuple[Automaton, ...]:
     return tuple(automata)
 
 
-def _split(rules: Sequence[PathRule], all_rules: Sequence[PathRule]) -> list[Automaton]:
+def _split(rules: Sequence[_PathValue], total: int) -> list[Automaton]:
     """One automaton, or, when its states explode, those of the two halves."""
-    characters = sum(len(rule.pattern) for rule in rules)
+    characters = sum(len(item.rule.pattern) for item in rules)
     limit = min(MAX_STATES, max(_STATES_FLOOR, characters * _STATES_PER_CHARACTER))
-    values = [(rule.pattern, _value(rule)) for rule in rules]
     try:
-        return [_with_denials_below(build(values, limit))]
+        return [_with_denials_below(build([(item.rule.pattern, item.value) for item in rules], limit))]
     except TooManyStatesError as error:
         if len(rules) == 1:
             raise ProfileTooComplexError(
-                f"the path pattern {rules[0].pattern!r} ({rules[0].origin}) alone needs more than {error.states} "
-                f"states in the kernel's tables (of {len(all_rules)} rules it is the one to simplify)"
+                f"the path pattern {rules[0].rule.pattern!r} ({rules[0].rule.origin}) alone needs more than "
+                f"{error.states} states in the kernel's tables (of {total} rules it is the one to simplify)"
             ) from error
     half = len(rules) // 2
-    return _split(rules[:half], all_rules) + _split(rules[half:], all_rules)
-
-
-def _value(rule: PathRule) -> int:
-    return (int(rule.access) if rule.deny else 0) | ((int(rule.access) if rule.audit else 0) << _AUDIT_SHIFT)
+    return _split(rules[:half], total) + _split(rules[half:], total)
 
 
 def _with_denials_below(automaton: Automaton) -> Automaton:
@@ -157,8 +311,10 @@ def _with_denials_below(automaton: Automaton) -> Automaton:
     return Automaton(automaton.columns, automaton.width, automaton.rows, accepts)
 
 
-def _effective_mounts(rules: Sequence[MountRule]) -> list[MountRule]:
+def _effective_mounts(rules: Sequence[MountRule], allow: AllowList) -> list[MountRule]:
     found = [rule for rule in rules if rule.deny or rule.audit]
+    if allow.deny or allow.audit:
+        found += [replace(rule, deny=False, audit=False) for rule in allow.mounts]
     if len(found) > MAX_MOUNT_RULES:
         raise ProfileTooComplexError(
             f"the profile has {len(found)} mount rules, the kernel side takes {MAX_MOUNT_RULES}: join some of them"
@@ -166,11 +322,13 @@ def _effective_mounts(rules: Sequence[MountRule]) -> list[MountRule]:
     return found
 
 
-def _mount_automaton(rules: Sequence[MountRule]) -> Automaton:
+def _mount_automaton(patterns: Sequence[str], what: str) -> Automaton:
     try:
-        return build([(rule.source, 1 << number) for number, rule in enumerate(rules)], MAX_STATES)
+        return build([(pattern, 1 << number) for number, pattern in enumerate(patterns)], MAX_STATES)
     except TooManyStatesError as error:
-        raise ProfileTooComplexError(f"the sources of the {len(rules)} mount rules: {error}; simplify them") from error
+        raise ProfileTooComplexError(
+            f"the {what} of the {len(patterns)} mount rules: {error}; simplify them"
+        ) from error
 
 
 def _mount_entry(rule: MountRule) -> MountEntry:
@@ -178,11 +336,37 @@ def _mount_entry(rule: MountRule) -> MountEntry:
         raise ProfileTooComplexError(
             f"the file system type {rule.fstype!r} of a mount rule ({rule.origin}): expected 1 to {FSTYPE_BYTES} bytes"
         )
-    return MountEntry(rule.flags & 0xFFFFFFFF, rule.reverse & 0xFFFFFFFF, rule.fstype, rule.deny, rule.audit)
+    return MountEntry(
+        rule.flags & 0xFFFFFFFF,
+        rule.reverse & 0xFFFFFFFF,
+        rule.fstype,
+        rule.deny,
+        rule.audit,
+        allow=not (rule.deny or rule.audit),
+    )
+
+
+def _socket_entries(rules: Sequence[SocketRule], allow: AllowList) -> tuple[SocketEntry, ...]:
+    found = [
+        SocketEntry(rule.domains, rule.types, int(rule.protocols), rule.deny, rule.audit)
+        for rule in rules
+        if rule.deny or rule.audit
+    ]
+    if allow.deny or allow.audit:
+        found += [
+            SocketEntry(rule.domains, rule.types, int(rule.protocols), deny=False, audit=False, allow=True)
+            for rule in allow.sockets
+        ]
+    entries = tuple(dict.fromkeys(found))
+    if len(entries) > MAX_SOCKET_RULES:
+        raise ProfileTooComplexError(
+            f"the profile has {len(entries)} socket rules, the kernel side takes {MAX_SOCKET_RULES}: join some of them"
+        )
+    return entries
 
 
 def _networks(profile: BpfProfile) -> tuple[NetworkEntry, ...]:
-    entries = fold(profile.egress)
+    entries = fold(profile.egress, profile.allow)
     for entry in entries:
         if len(entry.ranges) > MAX_PORT_RANGES:
             raise ProfileTooComplexError(
@@ -190,3 +374,54 @@ def _networks(profile: BpfProfile) -> tuple[NetworkEntry, ...]:
                 f"takes {MAX_PORT_RANGES}: join some of them"
             )
     return entries
+
+
+def executable_number(path: str) -> int:
+    """The number of a program in the kernel's tables: the same in every revision, never 0."""
+    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "little") or 1
+
+
+def _executable_numbers(groups: Sequence[ExecutableRules]) -> dict[str, int]:
+    """Programs with their numbers."""
+    numbers: dict[str, int] = {}
+    for path in _executables(groups):
+        number = executable_number(path)
+        for other, used in numbers.items():
+            if used == number:
+                raise ProfileTooComplexError(
+                    f"the executables {other!r} and {path!r} have the same number in the kernel's tables: name one of "
+                    "them by another path, such as that of a link"
+                )
+        numbers[path] = number
+    return numbers
+
+
+def _executables(groups: Sequence[ExecutableRules]) -> Iterator[str]:
+    seen = set()
+    for group in groups:
+        for path in group.executables:
+            if not path.startswith("/") or "\0" in path:
+                raise ProfileTooComplexError(f"the executable {path!r}: expected an absolute path")
+            if path in seen:
+                raise ProfileTooComplexError(f"the executable {path!r} has two sets of rules: join them")
+            seen.add(path)
+            yield path
+
+
+def _executable_automaton(numbers: dict[str, int]) -> Automaton:
+    try:
+        return build([(_GLOB_SIGNS.sub(r"\\\g<0>", path), number) for path, number in numbers.items()], MAX_STATES)
+    except TooManyStatesError as error:
+        raise ProfileTooComplexError(
+            f"the {len(numbers)} executables with rules of their own: {error}; name fewer of them"
+        ) from error
+
+
+def _encode_child(group: ExecutableRules) -> Tables:
+    if group.profile.executables:
+        raise ProfileTooComplexError(
+            f"the rules of {', '.join(group.executables)} hold rules for executables again; rules of a program "
+            "hold for all that it starts"
+        )
+    return encode(group.profile)

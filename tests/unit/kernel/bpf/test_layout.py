@@ -17,6 +17,7 @@ from tests.unit.kernel.bpf.btf import Btf, Elf
 from varmor.kernel.bpf import layout
 from varmor.kernel.bpf.loader import OBJECT, RoData
 from varmor.profile import tables
+from varmor.profile.types import Access, PtracePermission, SocketProtocol
 
 HEADER = Path(__file__).parents[4] / "daemon" / "bpf" / "varmor.h"
 
@@ -45,6 +46,9 @@ def btf(elf: Elf) -> Btf:
         ("automaton", layout.KernelAutomaton),
         ("automaton_pair", layout.AutomatonPair),
         ("mount_rule", layout.MountRuleRecord),
+        ("socket_rule", layout.SocketRuleRecord),
+        ("child_key", layout.ChildKey),
+        ("process", layout.Process),
         ("profile", layout.ProfileRecord),
         ("network_key", layout.NetworkKey),
         ("network_value", layout.NetworkValue),
@@ -94,14 +98,27 @@ def test_numbers() -> None:
         "DIGEST_SIZE",
         "MAX_PAIRS",
         "MAX_MOUNT_RULES",
+        "MAX_SOCKET_RULES",
         "FSTYPE_SIZE",
     ):
         assert getattr(layout, name) == defines[name]
     assert defines["MAX_PAIRS"] * 2 == tables.MAX_AUTOMATA
     assert defines["MAX_MOUNT_RULES"] == tables.MAX_MOUNT_RULES
+    assert defines["MAX_SOCKET_RULES"] == tables.MAX_SOCKET_RULES
     assert defines["MAX_PORT_RANGES"] == tables.MAX_PORT_RANGES
     assert defines["FSTYPE_SIZE"] == tables.FSTYPE_BYTES + 1
-    assert defines["SWITCH_USERNS_CREATE"] == tables.SWITCHES["userns_create"]
+    switches = {
+        name.removeprefix("SWITCH_").lower(): bit for name, bit in defines.items() if name.startswith("SWITCH_")
+    }
+    assert switches == tables.SWITCHES
+    assert defines.pop("ACCESS_MAP_PROGRAM") == tables.MAP_PROGRAM
+    for prefix, names in (("ACCESS_", Access), ("PROTOCOL_", SocketProtocol), ("PTRACE_", PtracePermission)):
+        assert {name: bit for name, bit in defines.items() if name.startswith(prefix)} == {
+            f"{prefix}{member.name}": member.value for member in names
+        }
+    assert {"DEFAULT_DENY", "DEFAULT_AUDIT"} == {f"DEFAULT_{member.name}" for member in tables.Default}
+    for default in tables.Default:
+        assert defines[f"DEFAULT_{default.name}"] == default.value
     for flag in layout.BindFlag:
         assert defines[f"BIND_{flag.name}"] == flag.value
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from varmor.kernel.bpf import cgroup
 from varmor.kernel.bpf.layout import UNIT_PATH_SIZE, BindFlag, BoundTask, CgroupBinding
 from varmor.kernel.bpf.libbpf import BpfError
-from varmor.kernel.bpf.mapset import MapSet, UnitKey
+from varmor.kernel.bpf.mapset import BindingMaps, UnitKey
 
 _LOG = logging.getLogger(__name__)
 _UNUSED = 0
@@ -38,7 +38,7 @@ class Binding:
 class Bindings:
     """The bindings of a set of maps. State is rebuilt from the maps."""
 
-    def __init__(self, maps: MapSet) -> None:
+    def __init__(self, maps: BindingMaps) -> None:
         self._maps = maps
         self._index = {number: index for index, number, _slot in self._entries() if number}
 
@@ -129,10 +129,10 @@ class Bindings:
 
     def owner_of(self, pid: int) -> int | None:
         """The workload of a process, also just after its end; None when it is not (or no longer) known."""
-        index = self._maps.pids.get(ctypes.c_uint32(pid))
-        if index is None:
+        process = self._maps.pids.get(ctypes.c_uint32(pid))
+        if process is None:
             return None
-        return int(self._maps.workloads[int(index.value)].number) or None
+        return int(self._maps.workloads[process.workload].number) or None
 
     def adopt(self) -> list[BoundTask]:
         """Bind the tasks that already run in bound cgroups. Repeated until a pass finds none: tasks fork meanwhile."""
@@ -183,8 +183,8 @@ class Bindings:
         alive = {task.workload for task in self.tasks()}
         alive |= {binding.workload for _, binding in self._maps.cgroups.items()}
         alive |= {binding.workload for _, binding in self._maps.units.items()}
-        for pid, index in self._maps.pids.items():
-            if int(index.value) not in alive:
+        for pid, process in self._maps.pids.items():
+            if process.workload not in alive:
                 self._maps.pids.remove(pid)
         for number, entry in list(self._index.items()):
             if entry not in alive:

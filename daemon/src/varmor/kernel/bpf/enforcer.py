@@ -19,7 +19,7 @@ from varmor.kernel.bpf.bindings import Bindings
 from varmor.kernel.bpf.layout import BindFlag, BoundTask, Counter
 from varmor.kernel.bpf.libbpf import BpfError, RingBuffer
 from varmor.kernel.bpf.loader import SECCOMP_PROGRAM, Settings, load
-from varmor.kernel.bpf.mapset import MapSet
+from varmor.kernel.bpf.mapset import BindingMaps, MapSet
 from varmor.kernel.bpf.pins import PinDirectory
 from varmor.kernel.bpf.store import ProfileStore
 from varmor.kernel.support import Support
@@ -97,12 +97,12 @@ class BpfEnforcer:
     def _take_over(self, previous: Path) -> None:
         """Bindings of an earlier set, with empty profiles that the daemon fills; the earlier set enforces on."""
         try:
-            old = MapSet(previous)
+            old = BindingMaps(previous)
         except BpfError as error:
             _LOG.warning("the bindings of an earlier BPF enforcer cannot be read, it must be bound anew: %s", error)
             return
         try:
-            names = {number: name for name, number in ProfileStore(old).numbers_by_name().items()}
+            names = old.slot_names()
             known = {(binding.cgroup_id, binding.unit) for binding in self._bindings.all()}
             for binding in Bindings(old).all():
                 name = names.get(binding.slot)

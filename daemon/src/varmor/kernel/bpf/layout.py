@@ -12,6 +12,7 @@ NAME_SIZE = 64
 DIGEST_SIZE = 32
 MAX_PAIRS = 4
 MAX_MOUNT_RULES = 32
+MAX_SOCKET_RULES = 32
 FSTYPE_SIZE = 16
 NETWORK_PREFIX_BITS = 48
 """Bits of ``NetworkKey`` before the address that every key has: profile and family."""
@@ -57,6 +58,11 @@ class Hook(enum.IntEnum):
     UMOUNT = 18
     USERNS_CREATE = 19
     SECCOMP = 20
+    MAP = 21
+    UNIX_CONNECT = 22
+    SOCKET = 23
+    PTRACE = 24
+    OPERATION = 25
 
 
 class Verdict(enum.IntEnum):
@@ -75,6 +81,7 @@ class Reason(enum.IntEnum):
     NO_BUFFER = 3
     NO_PLACE = 4
     ABOVE_RULE = 5
+    GAINS = 6
 
 
 class Counter(enum.IntEnum):
@@ -144,14 +151,53 @@ class MountRuleRecord(ctypes.Structure):
     reverse: int
     deny: int
     audit: int
+    allow: int
     fstype: bytes
     _fields_ = (
         ("flags", ctypes.c_uint32),
         ("reverse", ctypes.c_uint32),
         ("deny", ctypes.c_uint32),
         ("audit", ctypes.c_uint32),
+        ("allow", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
         ("fstype", ctypes.c_char * FSTYPE_SIZE),
     )
+
+
+class SocketRuleRecord(ctypes.Structure):
+    """A socket rule of a profile. A mask of zero means any."""
+
+    domains: int
+    types: int
+    protocols: int
+    deny: int
+    audit: int
+    allow: int
+    _fields_ = (
+        ("domains", ctypes.c_uint64),
+        ("types", ctypes.c_uint32),
+        ("protocols", ctypes.c_uint32),
+        ("deny", ctypes.c_uint32),
+        ("audit", ctypes.c_uint32),
+        ("allow", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    )
+
+
+class ChildKey(ctypes.Structure):
+    """Key of ``children``: the record of a workload's rules, and the number of an executable."""
+
+    profile: int
+    executable: int
+    _fields_ = (("profile", ctypes.c_uint32), ("executable", ctypes.c_uint32))
+
+
+class Process(ctypes.Structure):
+    """``pids[tgid]``: the index of a process's workload, and the executable whose rules hold for it (0: none)."""
+
+    workload: int
+    executable: int
+    _fields_ = (("workload", ctypes.c_uint32), ("executable", ctypes.c_uint32))
 
 
 class ProfileRecord(ctypes.Structure):
@@ -165,12 +211,24 @@ class ProfileRecord(ctypes.Structure):
     switches_audit: int
     paths_deny: int
     paths_audit: int
+    paths_default_deny: int
+    paths_default_audit: int
+    mounts_default: int
+    sockets_default: int
+    ptrace_deny: int
+    ptrace_audit: int
+    ptrace_deny_all: int
+    ptrace_audit_all: int
+    sockets: int
+    children: int
     pairs: int
     networks: int
     mounts: int
     observe: int
     pair: ctypes.Array[AutomatonPair]
     mount_source: AutomatonPair
+    mount_target: AutomatonPair
+    executables: AutomatonPair
     table_first: int
     table_count: int
     classes_first: int
@@ -178,6 +236,7 @@ class ProfileRecord(ctypes.Structure):
     ports_first: int
     ports_count: int
     mount: ctypes.Array[MountRuleRecord]
+    socket: ctypes.Array[SocketRuleRecord]
     _fields_ = (
         ("name", ctypes.c_char * NAME_SIZE),
         ("digest", ctypes.c_uint8 * DIGEST_SIZE),
@@ -187,12 +246,24 @@ class ProfileRecord(ctypes.Structure):
         ("switches_audit", ctypes.c_uint32),
         ("paths_deny", ctypes.c_uint32),
         ("paths_audit", ctypes.c_uint32),
+        ("paths_default_deny", ctypes.c_uint32),
+        ("paths_default_audit", ctypes.c_uint32),
+        ("mounts_default", ctypes.c_uint32),
+        ("sockets_default", ctypes.c_uint32),
+        ("ptrace_deny", ctypes.c_uint32),
+        ("ptrace_audit", ctypes.c_uint32),
+        ("ptrace_deny_all", ctypes.c_uint32),
+        ("ptrace_audit_all", ctypes.c_uint32),
+        ("sockets", ctypes.c_uint32),
+        ("children", ctypes.c_uint32),
         ("pairs", ctypes.c_uint32),
         ("networks", ctypes.c_uint32),
         ("mounts", ctypes.c_uint32),
         ("observe", ctypes.c_uint32),
         ("pair", AutomatonPair * MAX_PAIRS),
         ("mount_source", AutomatonPair),
+        ("mount_target", AutomatonPair),
+        ("executables", AutomatonPair),
         ("table_first", ctypes.c_uint32),
         ("table_count", ctypes.c_uint32),
         ("classes_first", ctypes.c_uint32),
@@ -200,6 +271,7 @@ class ProfileRecord(ctypes.Structure):
         ("ports_first", ctypes.c_uint32),
         ("ports_count", ctypes.c_uint32),
         ("mount", MountRuleRecord * MAX_MOUNT_RULES),
+        ("socket", SocketRuleRecord * MAX_SOCKET_RULES),
     )
 
 

@@ -77,12 +77,13 @@ class HashMap(PinnedMap, Generic[Key, Value]):
         Raises:
             BpfError: any other failure.
         """
-        value = self._value()
-        result = library().call("bpf_map_lookup_elem", self.fd, ctypes.byref(key), ctypes.byref(value))
+        # a map of another version may have longer values: the kernel writes all of them
+        content = ctypes.create_string_buffer(max(self.value_size, ctypes.sizeof(self._value)))
+        result = library().call("bpf_map_lookup_elem", self.fd, ctypes.byref(key), content)
         if result == MISSING:
             return None
         self._check(result, "read")
-        found: Value = value
+        found: Value = self._value.from_buffer_copy(content)
         return found
 
     def put(self, key: Key, value: Value) -> None:

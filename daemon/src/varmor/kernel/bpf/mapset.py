@@ -10,11 +10,13 @@ from typing import TypeVar
 from varmor.kernel.bpf.layout import (
     UNIT_PATH_SIZE,
     CgroupBinding,
+    ChildKey,
     Counter,
     MountBinding,
     NetworkKey,
     NetworkValue,
     PortRangeRecord,
+    Process,
     ProfileRecord,
     Slot,
     Workload,
@@ -32,8 +34,8 @@ class UnitKey(ctypes.Structure):
     _fields_ = (("path", ctypes.c_char * UNIT_PATH_SIZE),)
 
 
-class MapSet:
-    """All maps below a directory of pins.
+class BindingMaps:
+    """The maps below a directory of pins that say who is bound to what. Every version of the daemon has had them.
 
     Raises:
         BpfError: one is missing or cannot be opened.
@@ -43,34 +45,57 @@ class MapSet:
         self.pins = pins
         self._open: list[PinnedMap] = []
         try:
-            self.workloads = self._keep(SharedArray(pins / "map_workloads", Workload))
-            self.slots = self._keep(SharedArray(pins / "map_slots", Slot))
-            self.profiles = self._keep(HashMap(pins / "map_profiles", ctypes.c_uint32, ProfileRecord))
-            self.cgroups = self._keep(HashMap(pins / "map_cgroups", ctypes.c_uint64, CgroupBinding))
-            self.mount_namespaces = self._keep(HashMap(pins / "map_mount_namespaces", ctypes.c_uint32, MountBinding))
-            self.units = self._keep(HashMap(pins / "map_units", UnitKey, CgroupBinding))
-            self.pids = self._keep(HashMap(pins / "map_pids", ctypes.c_uint32, ctypes.c_uint32))
-            self.table = self._keep(SharedArray(pins / "map_table", ctypes.c_uint32))
-            self.classes = self._keep(SharedArray(pins / "map_classes", ctypes.c_uint8))
-            self.networks = self._keep(HashMap(pins / "map_networks", NetworkKey, NetworkValue))
-            self.ports = self._keep(SharedArray(pins / "map_ports", PortRangeRecord))
-            self.counters = self._keep(HashMap(pins / "map_counters", ctypes.c_uint32, ctypes.c_uint64))
-            self.events = self._keep(PinnedMap(pins / "map_events"))
+            self._open_all()
         except BpfError:
             self.close()
             raise
+
+    def _open_all(self) -> None:
+        pins = self.pins
+        self.workloads = self._keep(SharedArray(pins / "map_workloads", Workload))
+        self.slots = self._keep(SharedArray(pins / "map_slots", Slot))
+        self.profiles = self._keep(HashMap(pins / "map_profiles", ctypes.c_uint32, ProfileRecord))
+        self.cgroups = self._keep(HashMap(pins / "map_cgroups", ctypes.c_uint64, CgroupBinding))
+        self.mount_namespaces = self._keep(HashMap(pins / "map_mount_namespaces", ctypes.c_uint32, MountBinding))
+        self.units = self._keep(HashMap(pins / "map_units", UnitKey, CgroupBinding))
+        self.pids = self._keep(HashMap(pins / "map_pids", ctypes.c_uint32, Process))
 
     def _keep(self, opened: Opened) -> Opened:
         self._open.append(opened)
         return opened
 
-    def counter(self, which: Counter) -> int:
-        """A counter of the programs."""
-        value = self.counters.get(ctypes.c_uint32(int(which)))
-        return int(value.value) if value is not None else 0
+    def slot_names(self) -> dict[int, str]:
+        """The names of all slots in use, by number. A record begins with the name in every version."""
+        names = {}
+        for slot in range(1, self.slots.count):
+            number = self.slots[slot].profile
+            record = self.profiles.get(ctypes.c_uint32(number)) if number else None
+            if record is not None and record.name:
+                names[slot] = record.name.decode()
+        return names
 
     def close(self) -> None:
         """Close all descriptors and mappings; what is pinned stays."""
         for opened in self._open:
             opened.close()
         self._open.clear()
+
+
+class MapSet(BindingMaps):
+    """All maps below a directory of pins, as this version has them."""
+
+    def _open_all(self) -> None:
+        super()._open_all()
+        pins = self.pins
+        self.children = self._keep(HashMap(pins / "map_children", ChildKey, ctypes.c_uint32))
+        self.table = self._keep(SharedArray(pins / "map_table", ctypes.c_uint32))
+        self.classes = self._keep(SharedArray(pins / "map_classes", ctypes.c_uint8))
+        self.networks = self._keep(HashMap(pins / "map_networks", NetworkKey, NetworkValue))
+        self.ports = self._keep(SharedArray(pins / "map_ports", PortRangeRecord))
+        self.counters = self._keep(HashMap(pins / "map_counters", ctypes.c_uint32, ctypes.c_uint64))
+        self.events = self._keep(PinnedMap(pins / "map_events"))
+
+    def counter(self, which: Counter) -> int:
+        """A counter of the programs."""
+        value = self.counters.get(ctypes.c_uint32(int(which)))
+        return int(value.value) if value is not None else 0

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from varmor.kernel.bpf.extents import Extent, Extents, TableFullError
 from varmor.kernel.bpf.layout import (
     DIGEST_SIZE,
-    MAX_MOUNT_RULES,
     NAME_SIZE,
     NETWORK_PREFIX_BITS,
     RESERVED_WORDS,
+    ChildKey,
     KernelAutomaton,
     NetworkKey,
     NetworkValue,
@@ -31,6 +31,7 @@ from varmor.kernel.bpf.layout import (
 )
 from varmor.kernel.bpf.libbpf import BpfError
 from varmor.kernel.bpf.mapset import MapSet
+from varmor.kernel.bpf.record import fill_automata, fill_rules
 from varmor.profile.automaton import DEAD, START, Automaton
 from varmor.profile.egress import NetworkEntry, PortRange
 from varmor.profile.tables import Tables
@@ -58,20 +59,31 @@ class ProfileStore:
         self._recorded: frozenset[str] = frozenset()
         self._slots: dict[str, int] = {}
         self._records: dict[int, tuple[ProfileRecord, _Places]] = {}
-        for slot in range(1, maps.slots.count):
+        self._children: dict[int, frozenset[int]] = {}
+        for slot, name in maps.slot_names().items():
             number = maps.slots[slot].profile
-            if not number:
-                continue
             record = maps.profiles.get(ctypes.c_uint32(number))
-            if record is None or not record.name:
-                continue
-            self._slots[record.name.decode()] = slot
-            self._records[number] = (record, _places_of(number, record))
+            if record is not None:
+                self._slots[name] = slot
+                self._records[number] = (record, _places_of(number, record))
+        self._find_children()
         places = [places for _, places in self._records.values()]
         self._table = Extents("table", RESERVED_WORDS, maps.table.count, [place.table for place in places])
         self._classes = Extents("classes", 1, maps.classes.max_entries, [place.classes for place in places])
         self._ports = Extents("ports", 0, maps.ports.count, [place.ports for place in places])
         self._forget_networks_of_unknown_records()
+
+    def _find_children(self) -> None:
+        """The records of programs. Those of a revision that no slot has belong to a daemon that was killed."""
+        for key, child in list(self._maps.children.items()):
+            if key.profile not in self._records:
+                self._maps.children.remove(key)
+                continue
+            number = int(child.value)
+            record = self._maps.profiles.get(child)
+            if record is not None:
+                self._children[key.profile] = self._children.get(key.profile, frozenset()) | {number}
+                self._records[number] = (record, _places_of(number, record))
 
     def slot(self, name: str) -> int:
         """The number of a slot.
@@ -107,12 +119,11 @@ class ProfileStore:
         old = self._maps.slots[slot].profile
         if old and bytes(self._records[old][0].digest) == raw:
             return
-        record, places = self._write(name, raw, tables, observe=observe)
-        self._records[places.record] = (record, places)
+        number = self._write_family(name, raw, tables, observe=observe)
         self._slots[name] = slot
         if not old:
             self._set_flags(name, slot)
-        self._maps.slots[slot].profile = places.record
+        self._maps.slots[slot].profile = number
         if old:
             self._retire(old)
 
@@ -151,7 +162,23 @@ class ProfileStore:
                 return number
         raise BpfError(f"all {self._maps.profiles.max_entries - 1} BPF profile records are in use; remove policies")
 
-    def _write(self, name: str, digest: bytes, tables: Tables, *, observe: bool) -> tuple[ProfileRecord, _Places]:
+    def _write_family(self, name: str, digest: bytes, tables: Tables, *, observe: bool) -> int:
+        """Write a revision with the rules of its programs; the number of its own record."""
+        number = self._write(name, digest, tables, observe=observe)
+        children: set[int] = set()
+        try:
+            for executables, child_tables in tables.children:
+                child = self._write(name, digest, child_tables, observe=observe)
+                children.add(child)
+                self._children[number] = frozenset(children)
+                for executable in executables:
+                    self._maps.children.put(ChildKey(number, executable), ctypes.c_uint32(child))
+        except (BpfError, TableFullError):
+            self._forget(number)
+            raise
+        return number
+
+    def _write(self, name: str, digest: bytes, tables: Tables, *, observe: bool) -> int:
         automata = tables.all_automata
         ranges = _distinct_ranges(tables.networks)
         taken: list[tuple[Extents, Extent]] = []
@@ -172,20 +199,13 @@ class ProfileStore:
             for extents, extent in taken:
                 extents.give_back(extent)
             raise
-        return record, places
+        self._records[number] = (record, places)
+        return number
 
     def _record(self, name: str, digest: bytes, tables: Tables, places: _Places, *, observe: bool) -> ProfileRecord:
         record = ProfileRecord(
             name=name.encode(),
-            capabilities_deny=tables.capabilities_deny,
-            capabilities_audit=tables.capabilities_audit,
-            switches_deny=tables.switches_deny,
-            switches_audit=tables.switches_audit,
-            paths_deny=tables.paths_deny,
-            paths_audit=tables.paths_audit,
-            pairs=(len(tables.automata) + 1) // 2,
             networks=places.record if tables.networks else 0,
-            mounts=len(tables.mounts),
             observe=int(observe),
             table_first=places.table.first,
             table_count=places.table.count,
@@ -195,20 +215,8 @@ class ProfileStore:
             ports_count=places.ports.count,
         )
         ctypes.memmove(record.digest, digest, DIGEST_SIZE)
-        located = self._write_automata(tables.all_automata, places)
-        for index in range(len(tables.automata)):
-            pair = record.pair[index // 2]
-            if index % 2:
-                pair.b = located[index]
-            else:
-                pair.a = located[index]
-        if tables.mount_source is not None:
-            record.mount_source.a = located[-1]
-        for index, entry in enumerate(tables.mounts[:MAX_MOUNT_RULES]):
-            rule = record.mount[index]
-            rule.flags, rule.reverse = entry.flags, entry.reverse
-            rule.deny, rule.audit = int(entry.deny), int(entry.audit)
-            rule.fstype = entry.fstype.encode()
+        fill_rules(record, tables)
+        fill_automata(record, tables, self._write_automata(tables.all_automata, places))
         return record
 
     def _write_automata(self, automata: tuple[Automaton, ...], places: _Places) -> list[KernelAutomaton]:
@@ -245,15 +253,24 @@ class ProfileStore:
             self._maps.networks.put(key, NetworkValue(places[entry.ranges], len(entry.ranges)))
 
     def _retire(self, number: int) -> None:
-        _record, places = self._records[number]
         if not wait_for_readers():
             # Reserved until the next start of the daemon: rather less room than rules that change under a reader.
             return
-        self._forget_networks(number)
-        del self._records[number]
-        self._table.give_back(places.table)
-        self._classes.give_back(places.classes)
-        self._ports.give_back(places.ports)
+        self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Give back what a record and those of its programs occupy. No program of the kernel reads them any more."""
+        children = self._children.pop(number, frozenset())
+        if children:
+            for key in self._maps.children.all_keys():
+                if key.profile == number:
+                    self._maps.children.remove(key)
+        for record in (number, *children):
+            _record, places = self._records.pop(record)
+            self._forget_networks(record)
+            self._table.give_back(places.table)
+            self._classes.give_back(places.classes)
+            self._ports.give_back(places.ports)
 
     def _forget_networks(self, record: int) -> None:
         for key in self._maps.networks.all_keys():
