@@ -8,7 +8,7 @@ both and every error names file, line and column where there are any.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -125,6 +125,8 @@ class _YamlReader:
             return Value(dict(self._members(node, depth)), where)
         if isinstance(node, yaml.SequenceNode):
             return Value(tuple(self.value(item, depth + 1) for item in node.value), where)
+        if isinstance(node, yaml.ScalarNode) and node.style == "|":
+            where = replace(where, block=True)
         return Value(self._scalar(node, where), where)
 
     def _members(self, node: yaml.MappingNode, depth: int) -> Iterator[tuple[str, Value]]:
