@@ -8,7 +8,7 @@ into an exit code, a condition or a reply in one place; nothing else catches it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class VarmorError(Exception):
@@ -19,16 +19,18 @@ class VarmorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a manifest. ``line`` and ``column`` count from 1; 0 means unknown."""
+    """A place in a manifest. ``line`` and ``column`` count from 1; 0 means unknown.
+
+    ``block`` tells that a literal block of text stands there (``|`` in YAML): its first line is the next one.
+    """
 
     source: str = ""
     line: int = 0
     column: int = 0
+    block: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        if not self.line:
-            return self.source
-        return f"{self.source}:{self.line}:{self.column}"
+        return ":".join([self.source, *(str(number) for number in (self.line, self.column) if number)])
 
 
 class PolicyError(VarmorError):

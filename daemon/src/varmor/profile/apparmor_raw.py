@@ -34,7 +34,9 @@ class RawTextError(VarmorError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
+class Statement:
+    """A rule without its comma; ``line`` and ``column`` count from 1 inside the text."""
+
     text: str
     line: int
     column: int
@@ -47,7 +49,7 @@ def check(text: str) -> int:
         RawTextError: the first fault, with its place.
     """
     count = 0
-    for statement in _Scanner(text).statements():
+    for statement in statements(text):
         _check_statement(statement)
         count += 1
     if not count:
@@ -55,7 +57,16 @@ def check(text: str) -> int:
     return count
 
 
-def _check_statement(statement: _Statement) -> None:
+def statements(text: str) -> Iterator[Statement]:
+    """The rules of a text, one by one.
+
+    Raises:
+        RawTextError: at the first fault of its structure.
+    """
+    return _Scanner(text).statements()
+
+
+def _check_statement(statement: Statement) -> None:
     words = statement.text.split()
     while words and words[0] in _QUALIFIERS:
         words.pop(0)
@@ -69,7 +80,7 @@ def _check_statement(statement: _Statement) -> None:
         raise _error(statement, f"a rule cannot begin with {first[:60]!r}; is a comma missing before it?")
 
 
-def _error(statement: _Statement, problem: str) -> RawTextError:
+def _error(statement: Statement, problem: str) -> RawTextError:
     return RawTextError(problem, statement.line, statement.column)
 
 
@@ -83,7 +94,7 @@ class _Scanner:
         self._line_start = 0
         self._open: list[tuple[str, int, int]] = []
 
-    def statements(self) -> Iterator[_Statement]:
+    def statements(self) -> Iterator[Statement]:
         begin: tuple[int, int, int] | None = None
         while self._at < len(self._text):
             sign = self._text[self._at]
@@ -93,7 +104,7 @@ class _Scanner:
             if begin is None and not sign.isspace():
                 begin = (self._at, self._line, self._column())
             if begin is not None and sign == "," and not self._open:
-                yield _Statement(self._text[begin[0] : self._at].strip(), begin[1], begin[2])
+                yield Statement(self._text[begin[0] : self._at].strip(), begin[1], begin[2])
                 begin = None
                 self._step()
                 continue

@@ -20,9 +20,10 @@ class RawText:
 
 @dataclass(frozen=True, slots=True)
 class ExecutableGroup:
-    """Programs (full paths) that get the same rules, and these rules without those that hold for the whole workload.
+    """Programs that get the same rules, and these rules without those that hold for the whole workload.
 
-    The ``targets`` of the rules are those of the manifest: each names at least one of ``executables``.
+    ``executables`` are full paths in all spellings of :func:`spellings`. The ``targets`` of the rules are those of the
+    manifest.
     """
 
     executables: tuple[str, ...]
@@ -38,6 +39,19 @@ class _Rules:
     raw: dict[str, RawText] = field(default_factory=dict)
 
 
+def spellings(path: str) -> tuple[str, ...]:
+    """A program's path, and the one that it has where ``/bin`` is a link to ``/usr/bin``.
+
+    The kernel judges the file that is found in the end: ``/bin/cat`` is run as ``/usr/bin/cat`` on most systems.
+    """
+    for folder in ("/bin/", "/sbin/", "/lib/", "/lib64/"):
+        if path.startswith(folder):
+            return path, f"/usr{path}"
+        if path.startswith(f"/usr{folder}"):
+            return path, path.removeprefix("/usr")
+    return (path,)
+
+
 def group_by_executable(selected: Sequence[Selected], raw: Sequence[RawText] = ()) -> tuple[ExecutableGroup, ...]:
     """The programs that ``targets`` name, those with equal rules together, in the order of their first appearance.
 
@@ -48,12 +62,12 @@ def group_by_executable(selected: Sequence[Selected], raw: Sequence[RawText] = (
     raw_for_all = {item.text for item in raw if not item.targets}
     programs: dict[str, _Rules] = {}
     for item in selected:
-        for target in item.targets:
+        for target in _paths(item.targets):
             rules = programs.setdefault(target, _Rules())
             if item.rule.name not in for_all:
                 rules.selected.setdefault(item.rule.name, item)
     for text in raw:
-        for target in text.targets:
+        for target in _paths(text.targets):
             rules = programs.setdefault(target, _Rules())
             if text.text not in raw_for_all:
                 rules.raw.setdefault(text.text, text)
@@ -66,3 +80,7 @@ def group_by_executable(selected: Sequence[Selected], raw: Sequence[RawText] = (
         ExecutableGroup(tuple(names), tuple(rules.selected.values()), tuple(rules.raw.values()))
         for names, rules in groups.values()
     )
+
+
+def _paths(targets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(path for target in targets for path in spellings(target)))
