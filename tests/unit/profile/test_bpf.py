@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.manifests import profile
-from varmor.profile.bpf import ALL_FLAGS, RUNTIME_DEFAULT
+from varmor.profile.bpf import RUNTIME_DEFAULT
+from varmor.profile.bpf_words import ALL_FLAGS, UMOUNT
 from varmor.profile.types import Access, BpfProfile
 
 WRITE = Access.WRITE | Access.APPEND
@@ -100,7 +101,7 @@ def test_runtime_default(path: str, expected: Access) -> None:
 def test_runtime_default_refuses_mounts_and_says_nothing() -> None:
     made = _bpf(mode="RuntimeDefault")
     (mount,) = made.mounts
-    assert (mount.source, mount.fstype, mount.flags, mount.reverse) == ("**", "*", ALL_FLAGS, ALL_FLAGS)
+    assert (mount.source, mount.fstype, mount.flags, mount.reverse) == ("**", "*", ALL_FLAGS & ~UMOUNT, ALL_FLAGS)
     assert not any(rule.audit for rule in made.paths)
     assert not mount.audit
     assert {rule.origin for rule in made.paths} == {RUNTIME_DEFAULT}

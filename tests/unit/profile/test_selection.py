@@ -7,10 +7,12 @@ import pytest
 
 from tests.unit.manifests import policy, profile
 from varmor.catalog.loader import load
+from varmor.catalog.types import AppArmorForm, BpfForm, Rule, RuleList, SyscallForm
 from varmor.errors import PolicyError
 from varmor.policy.types import Enforcer
-from varmor.profile.selection import select_rules
-from varmor.profile.types import NodeFacts, NoEffect
+from varmor.profile.bpf import BpfBuilder
+from varmor.profile.selection import Reaction, Selected, check_expressible, select_rules
+from varmor.profile.types import BpfProfile, NodeFacts, NoEffect
 
 
 def test_aliases_spellings_and_repetitions() -> None:
@@ -21,7 +23,7 @@ def test_aliases_spellings_and_repetitions() -> None:
     notes: list[NoEffect] = []
     names = [item.rule.name for item in select_rules(chosen, load(), notes)]
     assert names == ["disallow-mount", "block-access-to-metadata-service"]
-    assert notes == []
+    assert [note.message for note in notes] == []
 
 
 @pytest.mark.parametrize(
@@ -50,19 +52,19 @@ def test_aliases_spellings_and_repetitions() -> None:
             "cannot be expressed by Seccomp; add AppArmor or BPF",
         ),
         (
-            {"enforcer": "AppArmor", "hardeningRules": ["disallow-create-user-ns"]},
-            "hardeningRules[0]",
-            "(AppArmor needs apparmor_parser 4.0, found 3.0); add BPF or Seccomp",
+            {"attackProtectionRules": [{"rules": ["disable-shell"], "targets": ["/bin/a", "/bin/*"]}]},
+            "attackProtectionRules[0].targets[1]",
+            "'/bin/*' is a pattern; expected the full path of one program",
         ),
         (
-            {"attackProtectionRules": [{"rules": ["disable-shell"], "targets": ["/bin/x"]}]},
-            "attackProtectionRules[0].targets",
-            "rules for single executables (targets) are not built yet",
+            {"attackProtectionRules": [{"rules": ["disable-shell"], "targets": ["/usr/../bin/a"]}]},
+            "attackProtectionRules[0].targets[0]",
+            "is not the path of a program",
         ),
         (
-            {"appArmorRawRules": [{"rules": "deny /x w,", "targets": ["/bin/x"]}]},
-            "appArmorRawRules[0].targets",
-            "rules for single executables (targets) are not built yet",
+            {"appArmorRawRules": [{"rules": "deny /x w,", "targets": ["/bin/"]}]},
+            "appArmorRawRules[0].targets[0]",
+            "is not the path of a program",
         ),
     ],
 )
@@ -110,8 +112,86 @@ def test_what_the_node_lacks_is_said() -> None:
     }
 
 
-def test_targets_without_apparmor_do_nothing_and_say_so() -> None:
-    made = profile(enforcer="BPF", attackProtectionRules=[{"rules": ["disable-shell"], "targets": ["/bin/x"]}])
-    assert [note.field for note in made.no_effect] == ["spec.policy.enhanceProtect.attackProtectionRules[0].targets"]
+@pytest.mark.parametrize("enforcer", ["AppArmor", "BPF", "AppArmorBPF"])
+def test_targets_are_honoured(enforcer: str) -> None:
+    groups = [{"rules": ["disable-shell"], "targets": ["/bin/x", "/bin/x"]}]
+    made = profile(enforcer=enforcer, attackProtectionRules=groups)
+    assert [note.field for note in made.no_effect] == [
+        "spec.policy.enhanceProtect.attackProtectionRules[0].targets[1]"
+    ], "a repeated target is told"
+    assert made.bpf is None or [item.executables[0] for item in made.bpf.executables] == ["/bin/x"]
+
+
+def _rule(**forms: Any) -> Rule:
+    return Rule("r", RuleList.ATTACK_PROTECTION, summary="s", attack="a", breaks="b", **forms)
+
+
+_SYSCALL = (SyscallForm(("splice",)),)
+_BPF = BpfForm(switches=("userns_create",), kernel=(6, 7))
+_APPARMOR = AppArmorForm(("userns",), parser=(4, 0))
+
+
+def _checked(rule: Rule, facts: NodeFacts | None = None, targets: tuple[str, ...] = (), **values: Any) -> list[str]:
+    notes: list[NoEffect] = []
+    check_expressible(policy(**values), (Selected(rule, "here", targets),), facts or NodeFacts(), notes)
+    return [note.message for note in notes]
+
+
+def test_seccomp_cannot_tell_executables_apart() -> None:
+    with pytest.raises(PolicyError, match=r"seccomp cannot tell them apart; add BPF to spec\.policy\.enforcer"):
+        _checked(_rule(seccomp=_SYSCALL, bpf=_BPF), targets=("/bin/x",), enforcer="Seccomp")
+    with pytest.raises(PolicyError, match=r"seccomp cannot tell them apart$"):
+        _checked(_rule(seccomp=_SYSCALL), targets=("/bin/x",), enforcer="AppArmorSeccomp")
+    both = _rule(seccomp=_SYSCALL, apparmor=AppArmorForm(("mount",)))
+    assert _checked(both, targets=("/bin/x",), enforcer="AppArmorSeccomp") == [
+        "seccomp cannot tell executables apart: its part of r is left out"
+    ]
+    assert _checked(both, enforcer="AppArmorSeccomp") == []
+
+
+def test_the_catalogs_reason_is_told() -> None:
+    rule = _rule(seccomp=_SYSCALL, cannot=((Enforcer.BPF, "splice(2) has no hook"), (Enforcer.APPARMOR, "no word")))
+    with pytest.raises(PolicyError, match=r"cannot be expressed by BPF \(splice\(2\) has no hook\); add Seccomp"):
+        _checked(rule, enforcer="BPF")
+
+
+@pytest.mark.parametrize(
+    ("enforcer", "facts", "words"),
+    [
+        ("AppArmor", NodeFacts(), "AppArmor needs apparmor_parser 4.0, found 3.0; add Seccomp to spec.policy.enforcer"),
+        ("BPF", NodeFacts(), "BPF needs Linux 6.7, found 6.1; add Seccomp to spec.policy.enforcer"),
+        ("AppArmorBPF", NodeFacts(), "AppArmor needs apparmor_parser 4.0, found 3.0; BPF needs Linux 6.7, found 6.1"),
+        ("BPF", NodeFacts(kernel=(6, 12)), ""),
+        ("BPFSeccomp", NodeFacts(), ""),
+        (
+            "BPF",
+            NodeFacts(kernel=(6, 12), enforcers=Enforcer.SECCOMP),
+            "it needs BPF, which this node has not got; add Seccomp to spec.policy.enforcer",
+        ),
+        (
+            "AppArmorBPF",
+            NodeFacts(enforcers=Enforcer.APPARMOR),
+            "it needs BPF, which this node has not got; AppArmor needs apparmor_parser 4.0, found 3.0",
+        ),
+    ],
+)
+def test_what_this_node_cannot_enforce_is_told(enforcer: str, facts: NodeFacts, words: str) -> None:
+    found = _checked(_rule(seccomp=_SYSCALL, apparmor=_APPARMOR, bpf=_BPF), facts, enforcer=enforcer)
+    assert all(words in message for message in found)
+    assert bool(found) == bool(words)
+
+
+def test_an_older_kernel_leaves_the_form_out() -> None:
+    builder = BpfBuilder(NodeFacts(kernel=(6, 1)))
+    builder.add_selected([Selected(_rule(bpf=_BPF), "here")], Reaction(deny=True, audit=False))
+    assert builder.build() == BpfProfile()
+
+
+def test_a_rule_for_all_makes_its_targets_idle() -> None:
+    made = profile(
+        enforcer="BPF",
+        attackProtectionRules=[{"rules": ["disable-shell"]}, {"rules": ["disable-shell"], "targets": ["/bin/x"]}],
+    )
+    assert [note.message for note in made.no_effect] == ["disable-shell holds for the whole workload already"]
     assert made.bpf is not None
-    assert all(path.origin == "runtime-default" for path in made.bpf.paths)
+    assert made.bpf.executables == ()

@@ -14,12 +14,18 @@ from varmor.errors import VarmorError
 from varmor.policy.types import Enforcer, Mode, PolicyKey, PolicyKind, SyscallArg
 from varmor.profile.types import (
     Access,
+    AllowList,
     BpfProfile,
     CapabilityRule,
     EgressRule,
+    ExecutableRules,
     MountRule,
     PathRule,
     Profile,
+    PtracePermission,
+    PtraceRule,
+    SocketProtocol,
+    SocketRule,
     SwitchRule,
     SyscallRefusal,
     UnitSettings,
@@ -68,12 +74,43 @@ def decode(text: str) -> Profile:
 
 
 def _bpf(document: dict[str, Any]) -> BpfProfile:
+    allow = document.get("allow")
     return BpfProfile(
-        paths=tuple(PathRule(**{**rule, "access": Access(rule["access"])}) for rule in document["paths"]),
-        egress=tuple(_egress(rule) for rule in document["egress"]),
-        mounts=tuple(MountRule(**rule) for rule in document["mounts"]),
+        **_lists(document),
         capabilities=tuple(CapabilityRule(**rule) for rule in document["capabilities"]),
         switches=tuple(SwitchRule(**rule) for rule in document["switches"]),
+        allow=None if allow is None else _allow(allow),
+        executables=tuple(
+            ExecutableRules(tuple(item["executables"]), _bpf(item["profile"]))
+            for item in document.get("executables", ())
+        ),
+    )
+
+
+def _lists(document: dict[str, Any]) -> dict[str, Any]:
+    """What profiles and allow-lists have in common. Profiles of earlier versions have no sockets and no ptrace."""
+    return {
+        "paths": tuple(PathRule(**{**rule, "access": Access(rule["access"])}) for rule in document["paths"]),
+        "egress": tuple(_egress(rule) for rule in document["egress"]),
+        "mounts": tuple(MountRule(**rule) for rule in document["mounts"]),
+        "sockets": tuple(
+            SocketRule(**{**rule, "protocols": SocketProtocol(rule["protocols"])})
+            for rule in document.get("sockets", ())
+        ),
+        "ptrace": tuple(
+            PtraceRule(**{**rule, "permissions": PtracePermission(rule["permissions"])})
+            for rule in document.get("ptrace", ())
+        ),
+    }
+
+
+def _allow(document: dict[str, Any]) -> AllowList:
+    return AllowList(
+        deny=document["deny"],
+        audit=document["audit"],
+        **_lists(document),
+        capabilities=document["capabilities"],
+        switches=tuple(document["switches"]),
     )
 
 

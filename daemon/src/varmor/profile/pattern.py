@@ -43,6 +43,30 @@ def canonical(pattern: str) -> str:
     return absolute
 
 
+def quoted(text: str) -> str:
+    """A pattern that means exactly ``text``."""
+    return "".join(f"\\{sign}" if sign in "\\*?[]{}," else sign for sign in text)
+
+
+def source_pattern(pattern: str) -> str:
+    """The pattern of a mount's source. Beside paths there are names, such as ``overlay`` or ``tmpfs``.
+
+    A pattern with a wildcard and without ``/`` is about names and about the last component of paths.
+
+    Raises:
+        PatternError: it is malformed, too long, or can never match.
+    """
+    if pattern.startswith("**") and "/" not in pattern:
+        _check_characters(pattern)
+        _Scanner(pattern).check()
+        return pattern
+    if pattern and "/" not in pattern:
+        _check_characters(pattern)
+        _Scanner(pattern).check()
+        return f"{{,/**/,/}}{pattern}" if "*" in pattern else pattern
+    return canonical(pattern)
+
+
 def _check_characters(pattern: str) -> None:
     try:
         length = len(pattern.encode())

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import errno
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from varmor.policy.types import SyscallArg
 from varmor.profile.seccomp import SyscallEntry
+from varmor.profile.seccomp_defense import unit_allow_list, unit_error_number
 from varmor.profile.seccomp_table import make_action
 from varmor.profile.selection import Reaction, Selected
 from varmor.profile.types import NoEffect, UnitSettings
@@ -55,10 +57,32 @@ def unit_settings(
         # Without this a 32-bit program's calls would be judged by other numbers.
         seccomp.insert(0, ("SystemCallArchitectures", "native"))
         if reaction.audit and not recorded:
-            notes.append(
-                NoEffect(_ENFORCER_FIELD, "what seccomp refuses to a unit is not recorded: systemd cannot ask for it")
-            )
+            notes.append(unrecorded())
     return UnitSettings((*lines, *seccomp))
+
+
+def unrecorded() -> NoEffect:
+    """What is said where refusals by seccomp are to be recorded and nobody sees them."""
+    return NoEffect(_ENFORCER_FIELD, "what seccomp refuses to a unit is not recorded: systemd cannot ask for it")
+
+
+def allow_list_lines(
+    profile: Mapping[str, Any], reaction: Reaction, field: str, notes: list[NoEffect]
+) -> list[tuple[str, str]]:
+    """The lines for a filter that names what may be called; ``field`` is the manifest's.
+
+    Where nothing is refused, all other calls are recorded.
+    """
+    names, remarks = unit_allow_list(profile)
+    notes += [NoEffect(field, remark) for remark in remarks]
+    if not reaction.deny:
+        return [("SystemCallLog", "~" + " ".join(names))]
+    return [
+        # Without this a 32-bit program's calls would be judged by other numbers.
+        ("SystemCallArchitectures", "native"),
+        ("SystemCallFilter", " ".join(names)),
+        ("SystemCallErrorNumber", unit_error_number(profile)),
+    ]
 
 
 def refused_entries(
