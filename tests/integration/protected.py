@@ -64,7 +64,7 @@ class Protected:
 
     def status(self) -> dict[str, Any]:
         """The daemon's status."""
-        found: dict[str, Any] = json.loads(self.node.run(["varmor", "status", "--output", "json"], check=False).stdout)
+        found: dict[str, Any] = json.loads(self.node.run(["varmor", "status", "--json"], check=False).stdout)
         return found
 
     def state(self, name: str) -> dict[str, Any]:

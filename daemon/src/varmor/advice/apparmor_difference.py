@@ -50,5 +50,5 @@ def _effect(statement: Statement, others: set[Statement], *, appears: bool) -> E
 def _comparable(section: Section) -> Iterator[Statement]:
     """The statements with the profile's own name, as a peer, made the same."""
     for statement in section.statements:
-        body = statement.body.replace(section.name, "SELF") if section.name else statement.body
+        body = statement.body.replace(section.profile, "SELF") if section.profile else statement.body
         yield Statement(body, statement.deny, statement.audit, statement.origin)

@@ -19,6 +19,8 @@ _PATH_FIRST = re.compile(r'^(?P<path>"[^"]+"|[/@{]\S*)\s+(?P<permissions>[rwaklm
 _PATH_LAST = re.compile(r'^(?P<permissions>[rwaklmixpPuUcC]+)\s+(?P<path>"[^"]+"|[/@{]\S*)(?:\s*->.*)?$')
 _PERMISSIONS = {"r": "read", "w": "write", "a": "append", "x": "exec", "m": "map", "l": "link", "k": "lock"}
 _ALL = frozenset(_PERMISSIONS.values())
+_ORIGIN = re.compile(r"[\w.\[\]-]+")  # the name of a rule or of a field
+_TRANSITION = re.compile(r'^(?P<path>"[^"]+"|\S+)\s+[pPcC]x\s*->\s*(?P<into>\S+)$')
 # What tunables/global says of the variables that profiles use, as far as a container or service sees it.
 _VARIABLES = {
     "@{PROC}": "/proc",
@@ -47,11 +49,16 @@ class Statement:
 
 @dataclass(slots=True)
 class Section:
-    """A profile or child profile. ``executables`` are the programs that lead into a child profile."""
+    """A profile or child profile, and the name of the whole. ``executables`` lead into a child profile.
+
+    ``stacks`` tells of a profile that stays in force beside the child profiles that it leads into.
+    """
 
     name: str = ""
+    profile: str = ""
     complain: bool = False
     executables: tuple[str, ...] = ()
+    stacks: bool = False
     paths: list[PathVerdictRule] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
 
@@ -69,7 +76,8 @@ def sections(text: str) -> list[Section]:
     for line, origin in _lines(text):
         header = _HEADER.match(line)
         if header:
-            made = Section(header["name"].strip('"'), "complain" in header["rest"])
+            name = header["name"].strip('"')
+            made = Section(name, found[0].name if found else name, "complain" in header["rest"])
             found.append(made)
             open_.append(made)
         elif line == "}":
@@ -79,7 +87,15 @@ def sections(text: str) -> list[Section]:
             _read(open_[-1], line, origin, entries)
     for section in found[1:]:
         section.executables = tuple(entries.get(section.name, ()))
+        if found[0].stacks:
+            _stack(found[0], section)
     return found
+
+
+def _stack(parent: Section, child: Section) -> None:
+    """Both hold: what the child refuses comes on top of the parent's rules. Its own allowances add nothing."""
+    child.paths = [*parent.paths, *(rule for rule in child.paths if rule.deny or rule.audit)]
+    child.statements = [*parent.statements, *(rule for rule in child.statements if rule.deny or rule.audit)]
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
@@ -90,7 +106,8 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
         line = raw.strip()
         if line.startswith("#"):
             if not line.startswith("#include"):
-                origin = line.lstrip("# ").strip()
+                comment = line.lstrip("# ").strip()
+                origin = comment if _ORIGIN.fullmatch(comment) else ""
             continue
         if not line:
             if not waiting:
@@ -113,9 +130,10 @@ def _read(section: Section, line: str, origin: str, entries: dict[str, list[str]
     if not body or body.startswith(("include", "abi ", "set rlimit")):
         return
     deny, audit = "deny" in qualifiers, "audit" in qualifiers
-    into = re.search(r"^(?P<path>\S+)\s+[cC]x\s*->\s*(?P<child>\S+)$", body)
+    into = _TRANSITION.match(body)
     if into:
-        entries.setdefault(into["child"], []).append(into["path"].strip('"'))
+        entries.setdefault(into["into"].strip('"').rpartition("//")[2], []).append(into["path"].strip('"'))
+        section.stacks = section.stacks or "//&" in into["into"]
     rule = _path_rule(body, deny=deny, audit=audit, origin=origin)
     if rule is not None:
         section.paths.append(rule)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
-from varmor.advice.path_rules import DEFAULT, PathRules, PathVerdictRule, Verdict
+from varmor.advice.path_rules import PathRules, PathVerdictRule, Verdict
+from varmor.profile.tables import ALLOW_LIST
 from varmor.profile.types import Access, BpfProfile, EgressRule, PtracePermission, SocketProtocol, SocketRule
 
 Network = IPv4Network | IPv6Network
@@ -46,7 +47,12 @@ def path_rules(profile: BpfProfile) -> PathRules:
     ]
     every = access_names(Access.READ | Access.WRITE | Access.APPEND | Access.EXEC | Access.MAP)
     nothing: frozenset[str] = frozenset()
-    return PathRules(tuple(rules), every if allow.deny else nothing, every if allow.audit else nothing)
+    return PathRules(
+        tuple(rules),
+        every if allow.deny else nothing,
+        every if allow.audit else nothing,
+        default_origin=ALLOW_LIST,
+    )
 
 
 def _decide(rules: Sequence[_Rule], profile: BpfProfile, *, allowed: Sequence[_Rule] | bool) -> Judged:
@@ -57,7 +63,7 @@ def _decide(rules: Sequence[_Rule], profile: BpfProfile, *, allowed: Sequence[_R
     denied = bool(denials) or (lacking and profile.allow is not None and profile.allow.deny)
     recorded = bool(audits) or (lacking and profile.allow is not None and profile.allow.audit)
     deciding = denials or audits
-    origin = deciding[0].origin if deciding else (DEFAULT if denied or recorded else "")
+    origin = deciding[0].origin if deciding else (ALLOW_LIST if denied or recorded else "")
     return Verdict(denied, recorded), origin
 
 

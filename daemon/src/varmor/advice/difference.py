@@ -10,7 +10,7 @@ from varmor.advice.apparmor_text import Section, sections
 from varmor.advice.bpf_difference import bpf_changes
 from varmor.advice.bpf_rules import path_rules
 from varmor.advice.change import Change, Effect, effect_of
-from varmor.advice.path_difference import TooDifferentError, compare_paths
+from varmor.advice.path_difference import PathChange, TooDifferentError, compare_paths
 from varmor.advice.path_rules import PathRules
 from varmor.advice.seccomp_difference import seccomp_changes
 from varmor.profile.types import BpfProfile, Profile
@@ -23,12 +23,16 @@ def difference(old: Profile | None, new: Profile | None) -> list[Change]:
 
 
 def _paths(enforcer: str, old: PathRules, new: PathRules, executables: tuple[str, ...]) -> Iterator[Change]:
+    accesses: dict[tuple[Effect, str, str], list[PathChange]] = {}
     try:
         for found in compare_paths(old, new):
-            what, effect = f"{found.access} {found.pattern}", effect_of(found.before, found.after)
-            yield Change(enforcer, effect, what, found.example, found.origin, executables)
+            accesses.setdefault((effect_of(found.before, found.after), found.pattern, found.origin), []).append(found)
     except TooDifferentError as error:
         yield Change(enforcer, Effect.UNKNOWN, f"path rules: {error}", executables=executables)
+    for (effect, pattern, origin), group in accesses.items():
+        example = min((found.example for found in group), key=len)
+        what = f"{','.join(dict.fromkeys(found.access for found in group))} {pattern}"
+        yield Change(enforcer, effect, what, example, origin, executables)
 
 
 def _apparmor(old: Profile | None, new: Profile | None) -> Iterator[Change]:
@@ -57,7 +61,7 @@ def _bpf(old: Profile | None, new: Profile | None) -> Iterator[Change]:
 
 def _bpf_parts(profile: Profile | None) -> dict[tuple[str, ...], BpfProfile]:
     base = profile.bpf if profile is not None and profile.bpf is not None else BpfProfile()
-    return {(): base, **{(program,): group.profile for group in base.executables for program in group.executables}}
+    return {(): base, **{group.executables: group.profile for group in base.executables}}
 
 
 def _seccomp(old: Profile | None, new: Profile | None) -> Iterator[Change]:

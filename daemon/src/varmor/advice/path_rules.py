@@ -42,14 +42,15 @@ class PathVerdictRule:
 class PathRules:
     """Rules with their default: what of ``default_denied`` no rule allows is refused, of ``default_recorded`` recorded.
 
-    ``silent_deny`` tells that a deny rule without audit keeps a refusal out of the records even where the default would
-    record it (AppArmor).
+    ``default_origin`` is what explanations say of the default. ``silent_deny`` tells that a deny rule without audit
+    keeps a refusal out of the records even where the default would record it (AppArmor).
     """
 
     rules: tuple[PathVerdictRule, ...] = ()
     default_denied: frozenset[str] = frozenset()
     default_recorded: frozenset[str] = frozenset()
     silent_deny: bool = False
+    default_origin: str = DEFAULT
 
     def judge(self, matching: Sequence[PathVerdictRule], access: str) -> tuple[Verdict, str]:
         """The verdict on ``access`` where exactly these rules match the path, and the origin of what decided."""
@@ -61,7 +62,7 @@ class PathRules:
         by_default = lacking and access in self.default_recorded and not (self.silent_deny and denials)
         audits = [rule for rule in speaking if rule.audit]
         deciding = denials or audits or [rule for rule in speaking if rule.allow]
-        origin = deciding[0].origin if deciding else (DEFAULT if denied or by_default else "")
+        origin = deciding[0].origin if deciding else (self.default_origin if denied or by_default else "")
         return Verdict(denied, bool(audits) or by_default), origin
 
     def judge_path(self, path: str, access: str) -> tuple[Verdict, str]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``varmor``.
 
-Exit codes: 0 success, 2 a policy or the command line is wrong, 1 anything else. Errors are one line on standard error.
+Errors are one line on standard error; the exit codes are those of :data:`EXIT_CODES`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -37,12 +37,19 @@ class Command:
     help: str
 
 
+EXIT_CODES = (
+    "0 success, 1 a failure that is not yours, 2 a wrong policy or command line, "
+    "3 the policies differ (diff --exit-code), 130 interrupted"
+)
+
 COMMANDS = (
     Command("validate", "varmor.cli.validate", "check policies"),
     Command("compile", "varmor.cli.compile", "show what each enforcer would load for a policy"),
-    Command("explain", "varmor.cli.explain", "say what a built-in rule does"),
+    Command("explain", "varmor.cli.explain", "say what a policy does with one act, and which rule decides"),
+    Command("diff", "varmor.cli.diff", "say what becomes allowed or denied when one policy takes another's place"),
     Command("status", "varmor.cli.status", "show what is enforced on this node, and why something is not"),
     Command("reload", "varmor.cli.reload", "read the manifests again now and wait until they are in force"),
+    Command("completion", "varmor.cli.completion", "print what a shell needs to complete this command"),
 )
 
 
@@ -63,22 +70,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(words: list[str]) -> int:
-    chosen = next((word for word in words if not word.startswith("-")), "")
+def build_parser(chosen: Callable[[str], bool]) -> tuple[argparse.ArgumentParser, dict[str, CommandModule]]:
+    """The parser of the command line, and the modules of the chosen subcommands. The others have no arguments yet."""
     parser = argparse.ArgumentParser(
         prog="varmor",
         description="Confinement for containers and services: policies for AppArmor, BPF and seccomp.",
-        epilog="Exit codes: 0 success, 2 wrong policy or command line, 1 other failures.",
+        epilog=f"Exit codes: {EXIT_CODES}.",
     )
     parser.add_argument("--version", action="version", version=f"varmor {varmor.__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    module: CommandModule | None = None
+    modules: dict[str, CommandModule] = {}
     for command in COMMANDS:
-        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help.capitalize() + ".")
-        if command.name == chosen:
-            module = cast("CommandModule", importlib.import_module(command.module))
-            module.add_arguments(subparser)
+        description = f"{command.help[0].upper()}{command.help[1:]}."
+        subparser = subparsers.add_parser(
+            command.name, help=command.help, description=description, epilog=f"Exit codes: {EXIT_CODES}."
+        )
+        if chosen(command.name):
+            modules[command.name] = cast("CommandModule", importlib.import_module(command.module))
+            modules[command.name].add_arguments(subparser)
+    return parser, modules
+
+
+def _run(words: list[str]) -> int:
+    wanted = next((word for word in words if not word.startswith("-")), "")
+    parser, modules = build_parser(lambda name: name == wanted)
     arguments = parser.parse_args(words)
+    module = modules.get(arguments.command)
     if module is None:
         parser.error(f"unknown command {arguments.command!r}")
     code = module.run(arguments)

@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from varmor.catalog.loader import load
 from varmor.errors import Location, PolicyError, VarmorError
 from varmor.policy.document import MAX_BYTES
-from varmor.policy.parse import parse_policies
-from varmor.policy.types import Policy
+from varmor.policy.manifests import Manifests, parse_manifests
+from varmor.profile.compile import compile_policy
+from varmor.profile.types import NodeFacts, Profile
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class SourceError(VarmorError):
-    """A file that cannot be read."""
+    """A file that cannot be read, or holds nothing that is asked for."""
 
 
 def manifest_files(names: Iterable[str]) -> Iterator[str]:
@@ -36,12 +38,12 @@ def manifest_files(names: Iterable[str]) -> Iterator[str]:
         yield from found
 
 
-def read_policies(name: str) -> list[Policy]:
-    """The policies of one file, or of standard input for ``-``.
+def read_manifests(name: str) -> Manifests:
+    """The objects of one file, or of standard input for ``-``.
 
     Raises:
         SourceError: the file cannot be read.
-        PolicyError: it is too large, not UTF-8, or a policy is wrong.
+        PolicyError: it is too large, not UTF-8, or an object is wrong.
     """
     source = "<stdin>" if name == "-" else name
     try:
@@ -58,4 +60,30 @@ def read_policies(name: str) -> list[Policy]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise PolicyError(f"not UTF-8 text: {error}", where=Location(source)) from error
-    return parse_policies(text, source)
+    return parse_manifests(text, source)
+
+
+def read_all(names: Iterable[str]) -> Manifests:
+    """The objects of all files.
+
+    Raises:
+        SourceError, PolicyError: as :func:`read_manifests`; the first fault ends it.
+    """
+    found = [read_manifests(name) for name in manifest_files(names)]
+    return Manifests(
+        tuple(policy for part in found for policy in part.policies),
+        tuple(model for part in found for model in part.models),
+    )
+
+
+def compile_all(names: Sequence[str], facts: NodeFacts) -> list[Profile]:
+    """The profiles of all policies in the files, in their order.
+
+    Raises:
+        SourceError: a file cannot be read, or there is no policy in all of them.
+        PolicyError: a policy is wrong.
+    """
+    manifests = read_all(names)
+    if not manifests.policies:
+        raise SourceError(f"{', '.join(names)}: no policy in it")
+    return [compile_policy(policy, load(), facts, manifests.models) for policy in manifests.policies]

@@ -12,7 +12,7 @@ from varmor.cli import client, status_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--output", choices=["text", "json"], default="text", help="default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of text")
     parser.add_argument("--socket", type=Path, default=client.DEFAULT_SOCKET, help="default: %(default)s")
 
 
@@ -23,5 +23,5 @@ def run(arguments: argparse.Namespace) -> int:
         DaemonError: the daemon does not answer.
     """
     status = client.request("status", socket_path=arguments.socket)
-    print(json.dumps(status, indent=2) if arguments.output == "json" else status_text.render(status))
+    print(json.dumps(status, indent=2) if arguments.json else status_text.render(status))
     return 0 if all(policy["ready"] for policy in status["policies"]) and not status["errors"] else 1
