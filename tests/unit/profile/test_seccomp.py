@@ -157,22 +157,35 @@ def _personality(action: str, *values: int) -> dict[str, Any]:
 def test_two_conditions_on_one_argument_are_two_entries() -> None:
     made = _filter(syscallRawRules=[_personality("SCMP_ACT_ERRNO", 8, 9)])
     assert [entry["args"] for entry in made["syscalls"]] == [
-        [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}],
-        [{"index": 0, "value": 9, "op": "SCMP_CMP_EQ"}],
+        [{"index": 0, "value": 0xFFFFFFFF, "op": "SCMP_CMP_MASKED_EQ", "valueTwo": value}] for value in (8, 9)
     ]
 
 
 def test_an_overlap_that_cannot_be_said_is_noted() -> None:
-    # "Neither 8 nor 9" would compare one argument twice.
+    # "Neither 8 nor 9" would compare one argument, as wide as a register, twice.
+    args = [{"index": 1, "value": value, "op": "SCMP_CMP_EQ"} for value in (8, 9)]
+    compiled = _profile(
+        syscallRawRules=[
+            {"names": ["prctl"], "action": "SCMP_ACT_ERRNO", "args": args},
+            {"names": ["prctl"], "action": "SCMP_ACT_LOG"},
+        ]
+    )
+    assert any("prctl: the conditions of several rules overlap" in note.message for note in compiled.no_effect)
+    assert compiled.seccomp is not None
+    assert verdict(compiled.seccomp, "prctl", [0, 9]).name == "SCMP_ACT_ERRNO"
+
+
+def test_an_overlap_within_32_bits_can_be_said() -> None:
     compiled = _profile(
         syscallRawRules=[
             _personality("SCMP_ACT_ERRNO", 8, 9),
             {"names": ["personality"], "action": "SCMP_ACT_LOG"},
         ]
     )
-    assert any("personality: the conditions of several rules overlap" in note.message for note in compiled.no_effect)
+    assert compiled.no_effect == ()
     assert compiled.seccomp is not None
-    assert verdict(compiled.seccomp, "personality", [9]).name == "SCMP_ACT_ERRNO"
+    for value, action in ((8, "ERRNO"), (9, "ERRNO"), (10, "LOG"), (1 << 32 | 9, "ERRNO"), (1 << 32, "LOG")):
+        assert verdict(compiled.seccomp, "personality", [value]).name == f"SCMP_ACT_{action}"
 
 
 @pytest.mark.parametrize(

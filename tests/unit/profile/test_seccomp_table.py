@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.profile.test_seccomp_condition import cells, points
-from varmor.profile.seccomp_condition import cell_holds
+from varmor.profile.seccomp_condition import ALWAYS, cell_holds
 from varmor.profile.seccomp_table import (
     ALLOW,
     LOG,
@@ -49,7 +49,7 @@ def test_disjoint_never_lets_two_actions_meet(rules: list[Rule], point: tuple[in
 
 @given(st.dictionaries(st.sampled_from(["mount", "clone", "read"]), rules_strategy))
 def test_write_and_read(table: dict[str, list[Rule]]) -> None:
-    written = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": write_entries(table)}
+    written = {"syscalls": write_entries(table)}
     back = read_table(written)
     assert {name: set(rules) for name, rules in back.items()} == {
         name: set(rules) for name, rules in table.items() if rules
@@ -62,6 +62,12 @@ def test_order_is_stable_and_names_are_joined() -> None:
         {"names": ["a", "b"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
         {"names": ["a"], "action": "SCMP_ACT_LOG"},
     ]
+
+
+def test_what_the_default_says_is_left_out() -> None:
+    table = {"mount": [(ALWAYS, ALLOW), (ALWAYS, DENY)]}
+    written = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": write_entries(table)}
+    assert read_table(written) == {"mount": [(ALWAYS, DENY)]}
 
 
 def test_two_conditions_on_one_argument_are_alternatives() -> None:

@@ -10,9 +10,19 @@ from typing import Any
 
 from varmor.policy.nearest import did_you_mean
 from varmor.policy.types import Policy, SyscallArg, SyscallRule
-from varmor.profile import seccomp_names
+from varmor.profile import seccomp_abi, seccomp_multiplex, seccomp_names
 from varmor.profile.seccomp_condition import cell_holds
-from varmor.profile.seccomp_table import ALLOW, LOG, Action, Table, cells_of, disjoint, make_action, write_entries
+from varmor.profile.seccomp_table import (
+    ACTIONS,
+    ALLOW,
+    LOG,
+    OPERATORS,
+    Action,
+    Table,
+    disjoint,
+    make_action,
+    write_entries,
+)
 from varmor.profile.selection import RULES_FIELD, Reaction, Selected
 from varmor.profile.types import NoEffect, SyscallRefusal
 
@@ -21,15 +31,10 @@ ENOSYS = 38
 
 # A filter knows the syscall numbers of the listed architectures only; without the compat ABIs a 32-bit program would be
 # killed, or the rules walked around by int 0x80, depending on the runtime.
-_ARCHITECTURES = {
+ARCHITECTURES: Mapping[str, tuple[str, ...]] = {
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
 }
-_ACTIONS = (
-    "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL", "SCMP_ACT_TRAP", "SCMP_ACT_ERRNO",
-    "SCMP_ACT_TRACE", "SCMP_ACT_LOG", "SCMP_ACT_ALLOW",
-)  # fmt: skip
-_OPERATORS = tuple(f"SCMP_CMP_{name}" for name in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def raw_entries(policy: Policy, notes: list[NoEffect]) -> list[SyscallEntry]:
     entries: list[SyscallEntry] = []
     for index, rule in enumerate(policy.enhance_protect.syscall_raw_rules):
         place = f"{RULES_FIELD}.syscallRawRules[{index}]"
-        entry = _raw_entry(policy, place, rule)
+        entry = check_raw_rule(policy, place, rule, notes)
         if entry.action == ALLOW:
             notes.append(NoEffect(place, "the filter allows what it does not name, so SCMP_ACT_ALLOW does nothing"))
         else:
@@ -82,7 +87,13 @@ def raw_entries(policy: Policy, notes: list[NoEffect]) -> list[SyscallEntry]:
     return entries
 
 
-def _raw_entry(policy: Policy, place: str, rule: SyscallRule) -> SyscallEntry:
+def check_raw_rule(policy: Policy, place: str, rule: SyscallRule, notes: list[NoEffect]) -> SyscallEntry:
+    """A custom rule, checked. ``place`` is its field.
+
+    Raises:
+        PolicyError: an unknown syscall, action or operator, or a comparison that can never be true.
+        SeccompLibraryError: libseccomp, which knows the names, is missing.
+    """
     for index, name in enumerate(rule.names):
         if not seccomp_names.is_known(name):
             raise policy.error(
@@ -90,26 +101,30 @@ def _raw_entry(policy: Policy, place: str, rule: SyscallRule) -> SyscallEntry:
             )
     if rule.action == "SCMP_ACT_NOTIFY":
         raise policy.error(f"{place}.action", "SCMP_ACT_NOTIFY needs a listener, which a profile has not: use another")
-    if rule.action not in _ACTIONS:
+    if rule.action not in ACTIONS:
         raise policy.error(
             f"{place}.action",
-            f"unknown action {rule.action[:40]!r}; expected one of {', '.join(_ACTIONS)}"
-            f"{did_you_mean(rule.action, _ACTIONS)}",
+            f"unknown action {rule.action[:40]!r}; expected one of {', '.join(ACTIONS)}"
+            f"{did_you_mean(rule.action, ACTIONS)}",
         )
     action = make_action(rule.action, rule.errno_ret)
     if rule.errno_ret is not None and action.errno is None:
         raise policy.error(f"{place}.errnoRet", f"{rule.action} returns no number: remove errnoRet")
     for index, arg in enumerate(rule.args):
         _check_arg(policy, f"{place}.args[{index}]", arg)
+        for name in rule.names:
+            seccomp_abi.check_argument(policy, f"{place}.args[{index}]", name, arg, notes)
+    if action.denies:
+        seccomp_abi.note_detours(place, rule.names, rule.args, notes)
     return SyscallEntry(place.removeprefix(f"{RULES_FIELD}."), rule.names, action, rule.args)
 
 
 def _check_arg(policy: Policy, place: str, arg: SyscallArg) -> None:
-    if arg.op not in _OPERATORS:
+    if arg.op not in OPERATORS:
         raise policy.error(
             f"{place}.op",
-            f"unknown operator {arg.op[:40]!r}; expected one of {', '.join(_OPERATORS)}"
-            f"{did_you_mean(arg.op, _OPERATORS)}",
+            f"unknown operator {arg.op[:40]!r}; expected one of {', '.join(OPERATORS)}"
+            f"{did_you_mean(arg.op, OPERATORS)}",
         )
     if arg.op != "SCMP_CMP_MASKED_EQ":
         if arg.value_two:
@@ -128,25 +143,41 @@ def filter_profile(
 
     ``audit`` makes the kernel record what the filter refuses.
     """
-    table: Table = defaultdict(list)
-    for entry in entries:
-        for name in entry.names:
-            table[name] += [(cell, entry.action) for cell in cells_of(entry.args)]
     decided: Table = {}
-    for name, rules in table.items():
+    for name, rules in _wanted(entries, twins=machine in ARCHITECTURES).items():
         decided[name], exact = disjoint(rules, ALLOW)
         if not exact:
             notes.append(NoEffect(f"{RULES_FIELD}.syscallRawRules", overlap_note(name)))
+    architectures = ARCHITECTURES.get(machine, ())
+    if seccomp_multiplex.ABI in architectures:
+        unsayable = seccomp_multiplex.close_detours(decided, ALLOW)
+        if unsayable:
+            architectures = seccomp_multiplex.without_abi(architectures)
+            notes.append(NoEffect(RULES_FIELD, seccomp_multiplex.left_out_note(unsayable)))
     syscalls = write_entries(decided)
     if not syscalls:
         return None
     profile: dict[str, Any] = {"defaultAction": ALLOW.name}
-    if machine in _ARCHITECTURES:
-        profile["architectures"] = list(_ARCHITECTURES[machine])
+    if architectures:
+        profile["architectures"] = list(architectures)
     if audit:
         profile["flags"] = [LOG_FLAG]
     profile["syscalls"] = syscalls
     return profile
+
+
+def _wanted(entries: Iterable[SyscallEntry], *, twins: bool) -> Table:
+    """What the entries ask for, also for the names under which 32-bit programs do the same."""
+    table: Table = defaultdict(list)
+    for entry in entries:
+        for name in _all_names(entry) if twins else entry.names:
+            table[name] += [(cell, entry.action) for cell in seccomp_abi.refusing_cells(name, entry.args)]
+    return table
+
+
+def _all_names(entry: SyscallEntry) -> tuple[str, ...]:
+    others = [twin for name in entry.names for twin in seccomp_abi.twins(name, entry.args)]
+    return tuple(dict.fromkeys((*entry.names, *others)))
 
 
 def overlap_note(name: str) -> str:
@@ -161,7 +192,7 @@ def refusals(entries: Iterable[SyscallEntry]) -> tuple[SyscallRefusal, ...]:
     """What entries refuse. ENOSYS is left out: it makes libc use another call and is no refusal."""
     return tuple(
         dict.fromkeys(
-            SyscallRefusal(entry.names, entry.args, entry.origin)
+            SyscallRefusal(_all_names(entry), entry.args, entry.origin)
             for entry in entries
             if entry.action.denies and entry.action.errno != ENOSYS
         )
@@ -171,7 +202,9 @@ def refusals(entries: Iterable[SyscallEntry]) -> tuple[SyscallRefusal, ...]:
 def refusal_of(known: Iterable[SyscallRefusal], name: str, arguments: tuple[int, ...]) -> SyscallRefusal | None:
     """The refusal that speaks of a call with these six arguments, None when no one does."""
     for refusal in known:
-        if name in refusal.names and any(cell_holds(cell, arguments) for cell in cells_of(refusal.args)):
+        if name in refusal.names and any(
+            cell_holds(cell, arguments) for cell in seccomp_abi.refusing_cells(name, refusal.args)
+        ):
             return refusal
     return None
 

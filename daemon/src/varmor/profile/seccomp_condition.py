@@ -204,6 +204,14 @@ def intersect(first: Cell, second: Cell) -> Cell | None:
     return tuple(made)
 
 
+def _apart(first: Cell, second: Cell) -> bool:
+    """Whether nothing satisfies both, as far as that can be told."""
+    try:
+        return intersect(first, second) is None
+    except UnsayableError:
+        return False
+
+
 def complement(cell: Cell) -> list[Cell]:
     """Cells that together hold exactly where ``cell`` does not. They may overlap."""
     cells: list[Cell] = []
@@ -238,6 +246,9 @@ def subtract(cell: Cell, others: list[Cell]) -> tuple[list[Cell], bool]:
     for other in others:
         parts: dict[Cell, None] = {}
         for piece in left:
+            if _apart(piece, other):
+                parts[piece] = None
+                continue
             for outside in complement(other):
                 try:
                     part = intersect(piece, outside)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from varmor.errors import VarmorError
+from varmor.profile import seccomp_multiplex
 from varmor.profile.seccomp import overlap_note
 from varmor.profile.seccomp_condition import UnsayableError, intersect, subtract
 from varmor.profile.seccomp_table import (
@@ -57,7 +59,7 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
     # With our default of ALLOW, syscalls that only the base names stay as they are.
     touched = set(our_table) if our_default == ALLOW else set(our_table) | set(base_table)
     kept: list[dict[str, Any]] = []
-    for entry in base.get("syscalls") or ():
+    for entry in (base.get("syscalls") or ()) if our_default == ALLOW else ():
         names = [name for name in entry.get("names") or () if name not in touched]
         if names:
             kept.append({**copy.deepcopy(entry), "names": names})
@@ -69,7 +71,11 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
         table[name] = rules
         if not exact:
             notes.append(NoEffect(FIELD, overlap_note(name)))
+    architectures, left_out = _architectures(base, ours, table, default, our_table)
+    notes += left_out
     merged = {**copy.deepcopy(base), "defaultAction": default.name, "syscalls": [*write_entries(table), *kept]}
+    if base.get("architectures"):
+        merged["architectures"] = architectures
     if default.errno is not None and default != base_default:
         merged["defaultErrnoRet"] = default.errno
     flags = list(dict.fromkeys([*(base.get("flags") or ()), *(ours.get("flags") or ())]))
@@ -78,8 +84,34 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
     return merged, notes
 
 
+def _architectures(
+    base: dict[str, Any], ours: dict[str, Any], table: Table, default: Action, ours_names: Iterable[str]
+) -> tuple[list[str], list[NoEffect]]:
+    """The base's architectures, but x86 where ours or the merged rules cannot speak for it; ``table`` is completed."""
+    architectures: list[str] = list(base.get("architectures") or ())
+    if seccomp_multiplex.ABI not in architectures:
+        return architectures, []
+    kept = list(seccomp_multiplex.without_abi(architectures))
+    if ours.get("architectures") and seccomp_multiplex.ABI not in ours["architectures"]:
+        return kept, []
+    unsayable = seccomp_multiplex.close_detours(table, default, ours_names)
+    if not unsayable:
+        return architectures, []
+    return kept, [NoEffect(FIELD, seccomp_multiplex.left_out_note(unsayable))]
+
+
 def _stricter(first: Action, second: Action) -> Action:
     return second if second.strictness > first.strictness else first
+
+
+def strictest_of(variants: Sequence[list[Rule]], default: Action) -> tuple[list[Rule], bool]:
+    """The rules of one syscall that are as strict as each variant, and whether that is exact."""
+    rules, exact = variants[0], True
+    for other in variants[1:]:
+        if other != rules:
+            rules, clean = _combine((rules, default), (other, default), default)
+            exact = exact and clean
+    return rules, exact
 
 
 Side = tuple[list[Rule], Action]

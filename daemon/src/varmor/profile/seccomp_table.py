@@ -29,6 +29,10 @@ _PRECEDENCE = (
     "SCMP_ACT_LOG",
     "SCMP_ACT_ALLOW",
 )
+ACTIONS = tuple(name for name in _PRECEDENCE if name != "SCMP_ACT_NOTIFY")
+"""The actions that a profile may say. NOTIFY needs a listener, which a profile has not."""
+OPERATORS = tuple(f"SCMP_CMP_{name}" for name in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
+
 _STRICTNESS = {name: len(_PRECEDENCE) - rank for rank, name in enumerate(_PRECEDENCE)}
 _STRICTNESS["SCMP_ACT_KILL"] = _STRICTNESS["SCMP_ACT_KILL_THREAD"]  # two names for one action
 _RETURNS = frozenset({"SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"})
@@ -87,19 +91,29 @@ def cells_of(args: Iterable[SyscallArg]) -> list[Cell]:
 def read_table(profile: Mapping[str, Any]) -> Table:
     """The entries of an OCI ``LinuxSeccomp`` object by syscall, in their order.
 
+    Entries that say what the default says are left out, as the runtimes leave them out.
+
     Raises:
         ValueError: an entry is not as the OCI runtime specification says.
     """
     table: Table = defaultdict(list)
+    default = default_action(profile) if "defaultAction" in profile else None
     for entry in profile.get("syscalls") or ():
         action = make_action(str(entry.get("action", "")), entry.get("errnoRet"))
-        cells = cells_of(_read_arg(arg) for arg in entry.get("args") or ())
+        if action == default:
+            continue
+        cells = cells_of(read_arg(arg) for arg in entry.get("args") or ())
         for name in entry.get("names") or ():
             table[name] += [(cell, action) for cell in cells]
     return table
 
 
-def _read_arg(arg: Mapping[str, Any]) -> SyscallArg:
+def read_arg(arg: Mapping[str, Any]) -> SyscallArg:
+    """One comparison of an OCI ``LinuxSeccomp`` object.
+
+    Raises:
+        ValueError: an index that no syscall has.
+    """
     read = SyscallArg(int(arg["index"]), int(arg["value"]), str(arg["op"]), int(arg.get("valueTwo") or 0))
     if not 0 <= read.index <= 5:
         raise ValueError(f"a syscall has no argument {read.index}")
