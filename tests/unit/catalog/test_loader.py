@@ -4,39 +4,17 @@ from __future__ import annotations
 import pytest
 
 from varmor.catalog.loader import CatalogError, load, read
-from varmor.catalog.types import Rule, RuleList
-from varmor.policy.types import Enforcer
-from varmor.profile.pattern import canonical
-from varmor.profile.seccomp_names import is_known
-
-EXPECTED = {
-    "disable-write-etc": ("attackProtectionRules", "AppArmor BPF"),
-    "mitigate-sa-leak": ("attackProtectionRules", "AppArmor BPF"),
-    "disallow-write-core-pattern": ("hardeningRules", "AppArmor BPF"),
-    "disallow-mount": ("hardeningRules", "AppArmor BPF Seccomp"),
-    "disable-cap-privileged": ("hardeningRules", "AppArmor BPF"),
-    "disable-cap-net-raw": ("hardeningRules", "AppArmor BPF"),
-    "disable-shell": ("attackProtectionRules", "AppArmor BPF"),
-    "block-access-to-metadata-service": ("attackProtectionRules", "BPF"),
-    "disallow-create-user-ns": ("hardeningRules", "AppArmor BPF Seccomp"),
-    "dirty-pipe-mitigation": ("vulMitigationRules", "Seccomp"),
-}
-
-
-def test_the_rules() -> None:
-    found = {rule.name: (rule.list.value, " ".join(rule.enforcers.names())) for rule in load().rules}
-    assert found == EXPECTED
-
-
-@pytest.mark.parametrize("rule", load().rules, ids=lambda rule: rule.name)
-def test_each_rule_is_well_made(rule: Rule) -> None:
-    assert rule.summary.endswith(".")
-    assert rule.attack.endswith(".")
-    assert rule.breaks.endswith(".")
-    if rule.bpf:
-        assert [canonical(path.pattern) for path in rule.bpf.paths] == [path.pattern for path in rule.bpf.paths]
-    for form in rule.seccomp:
-        assert all(is_known(name) for name in form.names)
+from varmor.catalog.types import (
+    AppArmorForm,
+    BpfForm,
+    MountForm,
+    PathForm,
+    PortForm,
+    RuleList,
+    SocketForm,
+    SyscallForm,
+)
+from varmor.policy.types import Enforcer, SyscallArg
 
 
 def test_find_is_forgiving() -> None:
@@ -47,38 +25,105 @@ def test_find_is_forgiving() -> None:
     assert catalog.find("nothing") is None
 
 
-def test_privileged_capabilities() -> None:
-    rule = load().find("disable-cap-privileged")
-    assert rule is not None
-    assert rule.bpf is not None
-    assert rule.apparmor is not None
-    assert len(rule.bpf.capabilities) == 27
-    assert [f"capability {name}" for name in rule.bpf.capabilities] == list(rule.apparmor.rules)
+REASONS = "cannot: {bpf: d, seccomp: e}"
+GOOD = f"name: x, list: hardeningRules, summary: a, attack: b, breaks: c, {REASONS}"
+BPF = "name: x, list: hardeningRules, summary: a, attack: b, breaks: c, cannot: {apparmor: d, seccomp: e}"
+SECCOMP = "name: x, list: hardeningRules, summary: a, attack: b, breaks: c, cannot: {apparmor: d, bpf: e}"
 
 
-GOOD = "name: x, list: hardeningRules, summary: a, attack: b, breaks: c"
-
-
-def test_read() -> None:
-    (rule,) = read(f"- {{{GOOD}, apparmor: {{rules: [mount], parser: '4.1'}}}}", "f")
-    assert rule.apparmor is not None
-    assert rule.apparmor.parser == (4, 1)
+def test_read_apparmor() -> None:
+    text = f"- {{{GOOD}, cves: [CVE-2024-1], limits: {{apparmor: f}}, apparmor: {{rules: [mount], parser: '4.1'}}}}"
+    (rule,) = read(text, "f")
+    assert rule.apparmor == AppArmorForm(("mount",), (4, 1), (4, 15))
     assert rule.list is RuleList.HARDENING
     assert rule.enforcers == Enforcer.APPARMOR
+    assert rule.cves == ("CVE-2024-1",)
+    assert rule.reason(Enforcer.BPF) == "d"
+    assert rule.limit(Enforcer.APPARMOR) == "f"
+    assert rule.limit(Enforcer.BPF) == ""
+
+
+def test_read_bpf() -> None:
+    text = f"""
+- {{{BPF}, bpf: {{
+    paths: [{{pattern: /x, access: [read, write]}}],
+    egress: [10.0.0.0/8],
+    ports: [{{ports: [1, 2]}}, {{network: 10.0.0.1, ports: [3]}}],
+    services: [a/b],
+    sockets: [{{}}, {{domains: [inet], types: [raw]}}],
+    ptrace: [read],
+    mounts: [{{fstype: proc}}, {{source: /a, target: /b, flags: [bind]}}],
+    capabilities: [chown],
+    switches: [bpf],
+    kernel: '6.8'}}}}"""
+    (rule,) = read(text, "f")
+    assert rule.bpf == BpfForm(
+        paths=(PathForm("/x", ("read", "write")),),
+        egress=("10.0.0.0/8",),
+        ports=(PortForm((1, 2)), PortForm((3,), "10.0.0.1")),
+        services=("a/b",),
+        sockets=(SocketForm(), SocketForm(("inet",), ("raw",))),
+        ptrace=("read",),
+        mounts=(MountForm(fstype="proc"), MountForm(source="/a", target="/b", flags=("bind",))),
+        capabilities=("chown",),
+        switches=("bpf",),
+        kernel=(6, 8),
+    )
+
+
+def test_read_seccomp() -> None:
+    args = "[{index: 0, is: 2}, {index: 1, mask: 15, is: 1}, {index: 2, has: 64}, {index: 3, not: 7}]"
+    (rule,) = read(f"- {{{SECCOMP}, seccomp: [{{names: [a], errno: 13, args: {args}}}]}}", "f")
+    masked = "SCMP_CMP_MASKED_EQ"
+    assert rule.seccomp == (
+        SyscallForm(
+            ("a",),
+            13,
+            (
+                SyscallArg(0, 0xFFFFFFFF, masked, 2),
+                SyscallArg(1, 15, masked, 1),
+                SyscallArg(2, 64, masked, 64),
+                SyscallArg(3, 7, "SCMP_CMP_NE"),
+            ),
+        ),
+    )
 
 
 @pytest.mark.parametrize(
-    "entry",
+    ("entry", "problem"),
     [
-        f"{{{GOOD}}}",
-        f"{{{GOOD}, apparmor: {{rules: [x]}}, extra: 1}}",
-        f"{{{GOOD}, bpf: {{capabilities: [nope]}}}}",
-        f"{{{GOOD}, bpf: {{paths: [{{pattern: /x, access: [fly]}}]}}}}",
-        f"{{{GOOD}, seccomp: [{{names: [a], args: [{{index: 0}}]}}]}}",
-        "{name: x}",
-        "[]",
+        (f"{{{GOOD}}}", "no enforcer has a form"),
+        (f"{{{GOOD}, apparmor: {{rules: [x]}}, extra: 1}}", "unknown keys"),
+        (f"{{{GOOD}, apparmor: {{rules: []}}}}", "the AppArmor form is empty"),
+        (f"{{{GOOD}, apparmor: {{rules: [x], parser: new}}}}", "ValueError"),
+        (f"{{{GOOD}, apparmor: {{rules: [x]}}, limits: {{bpf: y}}}}", "limits of BPF, which has no form"),
+        (f"{{{GOOD}, apparmor: {{rules: [x]}}, limits: {{smack: y}}}}", "KeyError"),
+        (f"{{{GOOD}, seccomp: [{{names: [a]}}]}}", "apparmor needs either a form or a reason in 'cannot', found none"),
+        (f"{{{BPF}, apparmor: {{rules: [x]}}}}", "apparmor needs either a form or a reason in 'cannot', found both"),
+        (f"{{{BPF}, bpf: {{}}}}", "the BPF form is empty"),
+        (f"{{{BPF}, bpf: {{capabilities: [nope]}}}}", "unknown capabilities"),
+        (f"{{{BPF}, bpf: {{paths: [{{pattern: /x, access: [fly]}}]}}}}", "access"),
+        (f"{{{BPF}, bpf: {{egress: [nowhere]}}}}", "nowhere"),
+        (f"{{{BPF}, bpf: {{ports: [{{ports: [0]}}]}}}}", "ports"),
+        (f"{{{BPF}, bpf: {{ports: [{{ports: []}}]}}}}", "ports"),
+        (f"{{{BPF}, bpf: {{services: [kubernetes]}}}}", "namespace/name"),
+        (f"{{{SECCOMP}, seccomp: [{{names: [a], args: [{{index: 0}}]}}]}}", "KeyError"),
+        (f"{{{SECCOMP}, seccomp: [{{names: [a], args: [{{index: 0, is: 1, op: x}}]}}]}}", "unknown keys"),
+        (f"{{{SECCOMP}, seccomp: [{{names: [a], args: [{{index: 0, mask: 1, is: 2}}]}}]}}", "outside of the mask"),
+        (
+            f"{{{SECCOMP}, seccomp: [{{names: [a], args: [{{index: 0, is: 1}}, {{index: 0, has: 2}}]}}]}}",
+            "two conditions on one argument",
+        ),
+        ("{name: x}", "KeyError"),
+        ("[]", "rule"),
     ],
 )
-def test_a_damaged_file_is_an_error(entry: str) -> None:
-    with pytest.raises(CatalogError, match="catalog: f: rule"):
+def test_a_damaged_rule_is_an_error(entry: str, problem: str) -> None:
+    with pytest.raises(CatalogError, match="catalog: f: rule") as caught:
         list(read(f"- {entry}", "f"))
+    assert problem in str(caught.value)
+
+
+def test_a_damaged_file_is_an_error() -> None:
+    with pytest.raises(CatalogError, match="catalog: f: not YAML"):
+        list(read("- {", "f"))

@@ -141,3 +141,17 @@ def test_row_never_leaves_the_table() -> None:
     assert max(automaton.columns) < automaton.width
     assert all(state < automaton.states for state in automaton.rows)
     assert list(automaton.rows[: automaton.width]) == [0] * automaton.width
+
+
+def test_subtrees_that_are_met_do_not_multiply() -> None:
+    globs = [(f"/{{,**/}}{name}/**", 1) for name in ("one", "two", "three", "four", "five", "six", "seven", "eight")]
+    automaton = build(globs, 200)
+    assert automaton.value(b"/a/one/two/b") == 1
+    assert automaton.value(b"/a/one") == 0
+
+
+def test_a_subtree_keeps_its_value_beside_others() -> None:
+    automaton = build([("/**/a/**", 1), ("/**/b/**", 3), ("/**/c/**", 4), ("/**.so", 8)], 100)
+    assert automaton.value(b"/x/b/a/y") == 3
+    assert automaton.value(b"/x/a/b/y.so") == 11
+    assert automaton.value(b"/x/a/c/y") == 5

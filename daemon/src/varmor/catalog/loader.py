@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from importlib import resources
+from ipaddress import ip_network
 from typing import Any
 
 import yaml
@@ -17,6 +18,7 @@ from varmor.catalog.types import (
     Catalog,
     MountForm,
     PathForm,
+    PortForm,
     Rule,
     RuleList,
     SocketForm,
@@ -27,6 +29,9 @@ from varmor.errors import VarmorError
 from varmor.policy.types import Enforcer, SyscallArg
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MASKED = "SCMP_CMP_MASKED_EQ"
+_INT = 0xFFFFFFFF
+_PORTS = 0x10000
 _ACCESS = frozenset({"read", "write", "exec"})
 _ENFORCERS = {"apparmor": Enforcer.APPARMOR, "bpf": Enforcer.BPF, "seccomp": Enforcer.SECCOMP}
 
@@ -64,7 +69,11 @@ def read(text: str, source: str) -> Iterator[Rule]:
     Raises:
         CatalogError: a rule is not of the expected shape; the message names file and rule.
     """
-    for entry in yaml.load(text, Loader=_LOADER):  # noqa: S506 - the loader is a safe one
+    try:
+        entries = yaml.load(text, Loader=_LOADER)  # noqa: S506 - the loader is a safe one
+    except yaml.YAMLError as error:
+        raise CatalogError(f"catalog: {source}: not YAML: {error}") from error
+    for entry in entries:
         try:
             yield _rule(dict(entry))
         except (KeyError, TypeError, ValueError) as error:
@@ -84,21 +93,51 @@ def _rule(entry: dict[str, Any]) -> Rule:
         bpf=_bpf(entry.pop("bpf", None)),
         seccomp=tuple(_syscall(dict(form)) for form in entry.pop("seccomp", ())),
         unit=tuple((directive, value) for directive, value in entry.pop("unit", ())),
+        cves=tuple(entry.pop("cves", ())),
+        cannot=_by_enforcer(entry.pop("cannot", {})),
+        limits=_by_enforcer(entry.pop("limits", {})),
     )
     _nothing_left(entry)
+    _check_complete(rule)
+    return rule
+
+
+def _check_complete(rule: Rule) -> None:
+    """Each enforcer has either a form or a reason why not, and limits only where it has a form."""
     if not rule.enforcers:
         raise ValueError("no enforcer has a form")
-    return rule
+    explained = {enforcer for enforcer, _ in rule.cannot}
+    for word, enforcer in _ENFORCERS.items():
+        if (enforcer in rule.enforcers) == (enforcer in explained):
+            raise ValueError(f"{word} needs either a form or a reason in 'cannot', found {_found(rule, enforcer)}")
+    idle = [enforcer for enforcer, _ in rule.limits if enforcer not in rule.enforcers]
+    if idle:
+        raise ValueError(f"limits of {', '.join(idle[0].names())}, which has no form")
+
+
+def _found(rule: Rule, enforcer: Enforcer) -> str:
+    return "both" if enforcer in rule.enforcers else "none"
+
+
+def _by_enforcer(texts: dict[str, str]) -> tuple[tuple[Enforcer, str], ...]:
+    return tuple((_ENFORCERS[word], " ".join(text.split())) for word, text in texts.items())
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, minor = (int(part) for part in text.split("."))
+    return major, minor
 
 
 def _apparmor(form: dict[str, Any] | None) -> AppArmorForm | None:
     if form is None:
         return None
     form = dict(form)
-    major, minor = (int(part) for part in form.pop("parser", "3.0").split("."))
-    rules = tuple(form.pop("rules"))
+    versions = {key: _version(form.pop(key)) for key in ("parser", "kernel") if key in form}
+    made = AppArmorForm(tuple(form.pop("rules")), **versions)
     _nothing_left(form)
-    return AppArmorForm(rules, (major, minor))
+    if not made.rules:
+        raise ValueError("the AppArmor form is empty")
+    return made
 
 
 def _bpf(form: dict[str, Any] | None) -> BpfForm | None:
@@ -108,15 +147,39 @@ def _bpf(form: dict[str, Any] | None) -> BpfForm | None:
     made = BpfForm(
         paths=tuple(_path(item) for item in form.pop("paths", ())),
         egress=tuple(form.pop("egress", ())),
-        mounts=tuple(MountForm(**item) for item in form.pop("mounts", ())),
+        ports=tuple(PortForm(tuple(item.pop("ports")), **item) for item in map(dict, form.pop("ports", ()))),
+        services=tuple(form.pop("services", ())),
+        sockets=tuple(SocketForm(**_tuples(item)) for item in form.pop("sockets", ())),
+        ptrace=tuple(form.pop("ptrace", ())),
+        mounts=tuple(MountForm(**_tuples(item)) for item in form.pop("mounts", ())),
         capabilities=tuple(form.pop("capabilities", ())),
         switches=tuple(form.pop("switches", ())),
+        kernel=_version(form.pop("kernel", "6.1")),
     )
-    unknown = set(made.capabilities) - set(capabilities.NAMES)
+    _nothing_left(form)
+    _check_bpf(made)
+    return made
+
+
+def _check_bpf(form: BpfForm) -> None:
+    if form == BpfForm(kernel=form.kernel):
+        raise ValueError("the BPF form is empty")
+    unknown = set(form.capabilities) - set(capabilities.NAMES)
     if unknown:
         raise ValueError(f"unknown capabilities {sorted(unknown)}")
-    _nothing_left(form)
-    return made
+    for address in (*form.egress, *(item.network for item in form.ports if item.network)):
+        ip_network(address)
+    for item in form.ports:
+        if not item.ports or not all(0 < port < _PORTS for port in item.ports):
+            raise ValueError(f"ports {item.ports}")
+    for service in form.services:
+        if service.count("/") != 1:
+            raise ValueError(f"the service {service!r} is not of the form namespace/name")
+
+
+def _tuples(item: dict[str, Any]) -> dict[str, Any]:
+    """Lists of a data file as the tuples that immutable values hold."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
 
 
 def _path(item: dict[str, Any]) -> PathForm:
@@ -130,10 +193,34 @@ def _syscall(form: dict[str, Any]) -> SyscallForm:
     made = SyscallForm(
         names=tuple(form.pop("names")),
         errno=form.pop("errno", 1),
-        args=tuple(SyscallArg(**arg) for arg in form.pop("args", ())),
+        args=tuple(_arg(dict(arg)) for arg in form.pop("args", ())),
         observable=form.pop("observable", True),
     )
     _nothing_left(form)
+    if len({arg.index for arg in made.args}) != len(made.args):
+        raise ValueError(f"{made.names}: two conditions on one argument, which older libseccomp cannot say")
+    return made
+
+
+def _arg(arg: dict[str, Any]) -> SyscallArg:
+    """A condition: ``is`` a value, ``has`` all of some bits, ``is`` a value under a ``mask``, or is ``not`` a value.
+
+    The kernel reads int arguments from the lower half of the register only, so a value is compared under a mask of 32
+    bits: a program that sets the upper half does not get past it. ``not`` compares the whole register, so that such a
+    program is refused as well.
+    """
+    index = arg.pop("index")
+    if "not" in arg:
+        made = SyscallArg(index, arg.pop("not"), "SCMP_CMP_NE")
+    elif "has" in arg:
+        bits = arg.pop("has")
+        made = SyscallArg(index, bits, _MASKED, bits)
+    else:
+        mask = arg.pop("mask", _INT)
+        made = SyscallArg(index, mask, _MASKED, arg.pop("is"))
+        if made.value_two & ~mask:
+            raise ValueError(f"{made.value_two:#x} has bits outside of the mask {mask:#x}")
+    _nothing_left(arg)
     return made
 
 

@@ -62,16 +62,25 @@ class SocketForm:
 
 
 @dataclass(frozen=True, slots=True)
+class PortForm:
+    """Connections to some ports of an address or network; an empty ``network`` means any address."""
+
+    ports: tuple[int, ...]
+    network: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BpfForm:
     """What the BPF enforcer refuses for a rule.
 
-    ``egress`` holds addresses or networks, ``services`` Kubernetes services as ``namespace/name``, ``ptrace`` words of
-    ``bpfRawRules.ptrace.permissions`` (across the workload's border). ``@{disks}`` in a path stands for the names of
-    the node's disks. ``kernel`` is the oldest Linux that has the hooks.
+    ``egress`` holds addresses or networks, all ports of them, ``ports`` single ports, ``services`` Kubernetes services
+    as ``namespace/name``, ``ptrace`` words of ``bpfRawRules.ptrace.permissions`` (across the workload's border).
+    ``@{disks}`` in a path stands for the names of the node's disks. ``kernel`` is the oldest Linux that has the hooks.
     """
 
     paths: tuple[PathForm, ...] = ()
     egress: tuple[str, ...] = ()
+    ports: tuple[PortForm, ...] = ()
     services: tuple[str, ...] = ()
     sockets: tuple[SocketForm, ...] = ()
     ptrace: tuple[str, ...] = ()
@@ -118,6 +127,14 @@ class Rule:
     cves: tuple[str, ...] = ()
     cannot: tuple[tuple[Enforcer, str], ...] = ()
     limits: tuple[tuple[Enforcer, str], ...] = ()
+
+    def reason(self, enforcer: Enforcer) -> str:
+        """Why this single enforcer has no form; empty when it has one."""
+        return dict(self.cannot).get(enforcer, "")
+
+    def limit(self, enforcer: Enforcer) -> str:
+        """What the form of this single enforcer does not reach; empty when nothing is known."""
+        return dict(self.limits).get(enforcer, "")
 
     @property
     def enforcers(self) -> Enforcer:

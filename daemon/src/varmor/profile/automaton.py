@@ -89,6 +89,34 @@ class _Node:
         self.value = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What cannot change any more, whatever is read: below ``/etc/**`` the value of that glob stays.
+
+    ``final`` names the nodes that are never left, each with one that stands for all of its value. Without this, globs
+    such as ``/**/.ssh/**`` would need a state for each set of them that a path has already met.
+    """
+
+    values: list[int]
+    reachable: list[int]
+    final: dict[int, int]
+
+    def reduce(self, subset: frozenset[int]) -> frozenset[int]:
+        """The subset without the nodes that can add nothing to the values that it has for good."""
+        finals = {self.final[node] for node in subset if node in self.final}
+        if not finals:
+            return subset
+        settled = 0
+        for node in sorted(finals, key=lambda node: (-self.values[node].bit_count(), node)):
+            if self.values[node] & ~settled:
+                settled |= self.values[node]
+            else:
+                finals.discard(node)
+        return frozenset(
+            finals | {node for node in subset if node not in self.final and self.reachable[node] & ~settled}
+        )
+
+
 class _Tree:
     """The globs of an automaton, beginnings shared."""
 
@@ -127,6 +155,20 @@ class _Tree:
             out.append(tuple(seen))
         return out
 
+    def settled(self) -> _Settled:
+        """What is known of each node's future."""
+        reachable = [node.value for node in self.nodes]
+        representatives: dict[int, int] = {}
+        final: dict[int, int] = {}
+        for index in range(len(self.nodes) - 1, 0, -1):  # a node's followers have higher indexes than itself
+            node = self.nodes[index]
+            followers = (*node.edges.values(), *node.stars.values())
+            for following in followers:
+                reachable[index] |= reachable[following]
+            if node.loop == ANY and not followers:
+                final[index] = representatives.setdefault(node.value, index)
+        return _Settled([node.value for node in self.nodes], reachable, final)
+
     def columns(self) -> tuple[bytes, int]:
         """Bytes that no glob tells apart share a column, from 1 on: the column of each byte, and the row's width."""
         wide = [members for members in self.sets if len(members) > 1]
@@ -160,11 +202,13 @@ def _determinise(tree: _Tree, columns: bytes, width: int, max_states: int) -> tu
     slash = columns[SLASH]
     empty: frozenset[int] = frozenset()
     start = frozenset(closures[0])
+    settled = tree.settled()
     numbers: dict[frozenset[int], int] = {empty: DEAD, start: START}
     subsets = [empty, start]
     rows: list[list[int]] = [[DEAD] * width]
 
     def number(subset: frozenset[int]) -> int:
+        subset = settled.reduce(subset)
         found = numbers.get(subset)
         if found is None:
             if len(subsets) >= max_states:
