@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,12 @@ class NodeReport:
     apparmor_parser: tuple[int, int] = (0, 0)
     apparmor_abi: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kernel_version(self) -> tuple[int, int]:
+        """Major and minor version of Linux; ``(0, 0)`` for a release that does not begin with them."""
+        found = re.match(r"(\d+)\.(\d+)", self.kernel)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values."""

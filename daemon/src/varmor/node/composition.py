@@ -76,7 +76,7 @@ def compose(settings: Settings, step: Callable[[str], None]) -> Parts:
         [AppArmorProfiles(apparmor), SeccompProfiles(seccomp), BpfProfiles(bpf, bpf_support)], step
     )
     records_seccomp = bpf_support.ok and bpf.records_seccomp
-    facts = _facts(report, enforcement, records_seccomp=records_seccomp)
+    facts = _facts(report, enforcement, settings, records_seccomp=records_seccomp)
     directory = PolicyDirectory(settings.policies)
     reconciler = PolicyReconciler(directory, store, enforcement, load_catalog(), facts)
     containers = Tenancy(store, Containers(), processes, binder, _RuntimeLimits(records_seccomp=records_seccomp))
@@ -144,7 +144,7 @@ def _audit() -> tuple[audit.AuditStream, Support]:
     return stream, support
 
 
-def _facts(report: NodeReport, enforcement: Enforcement, *, records_seccomp: bool) -> NodeFacts:
+def _facts(report: NodeReport, enforcement: Enforcement, settings: Settings, *, records_seccomp: bool) -> NodeFacts:
     return NodeFacts(
         apparmor_parser=report.apparmor_parser,
         apparmor_abi=report.apparmor_abi,
@@ -152,6 +152,8 @@ def _facts(report: NodeReport, enforcement: Enforcement, *, records_seccomp: boo
         enforcers=enforcement.available(),
         machine=report.machine,
         records_seccomp=records_seccomp,
+        kernel=report.kernel_version,
+        services=settings.services,
     )
 
 

@@ -8,15 +8,19 @@ pass before it, so a daemon that was killed anywhere does the right thing at its
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from varmor.catalog.loader import Catalog
 from varmor.errors import PolicyError, VarmorError
+from varmor.kernel.apparmor_parser import AppArmorTextError
 from varmor.node.enforcement import Enforcement
 from varmor.node.policy_directory import Listing, PolicyDirectory
 from varmor.node.policy_state import PolicyState
 from varmor.node.store import Revision, RevisionState, Store
+from varmor.policy.armor_profile_model import ArmorProfileModel
 from varmor.policy.parse import parse_object
 from varmor.policy.types import Policy, PolicyKey
+from varmor.profile.apparmor_lines import origin, text_error
 from varmor.profile.compile import compile_policy
 from varmor.profile.types import NodeFacts, Profile
 
@@ -48,11 +52,19 @@ class PolicyReconciler:
         Raises:
             PolicyError: the policy cannot become a profile; an enforcer's own words are in the message.
         """
-        profile = compile_policy(policy, self._catalog, self._facts)
+        return self._checked(policy, self._directory.read().models)
+
+    def _checked(self, policy: Policy, models: Sequence[ArmorProfileModel]) -> Profile:
+        profile = compile_policy(policy, self._catalog, self._facts, models)
         try:
             self._enforcement.check(profile)
         except PolicyError:
             raise
+        except AppArmorTextError as error:
+            found = origin(profile.apparmor or "", error.line)
+            if found is not None:
+                raise text_error(policy, found, error.words) from error
+            raise PolicyError(str(error), where=policy.where, subject=str(policy.key)) from error
         except VarmorError as error:
             raise PolicyError(str(error), where=policy.where, subject=str(policy.key)) from error
         return profile
@@ -64,7 +76,7 @@ class PolicyReconciler:
         self._log_new_errors(listing)
         states: dict[PolicyKey, PolicyState] = {}
         for key, policy in listing.policies.items():
-            states[key] = self._advance(policy, listing.sources[key], active.get(key))
+            states[key] = self._advance(policy, listing.sources[key], active.get(key), listing.models)
         for key, revision in active.items():
             if key not in listing.policies and revision.source in listing.errors:
                 states[key] = self._keep(key, revision, listing.errors[revision.source])
@@ -80,13 +92,15 @@ class PolicyReconciler:
     def _name(self, state: PolicyState) -> str:
         return state.active.profile.name if state.active else ""
 
-    def _advance(self, policy: Policy, source: str, active: Revision | None) -> PolicyState:
+    def _advance(
+        self, policy: Policy, source: str, active: Revision | None, models: Sequence[ArmorProfileModel]
+    ) -> PolicyState:
         state = PolicyState(policy.key, _policy_in_force(active), source, active)
         try:
-            profile = compile_policy(policy, self._catalog, self._facts)
+            profile = compile_policy(policy, self._catalog, self._facts, models)
             changed = active is None or active.digest != profile.digest
             if changed:
-                profile = self.compile(policy)
+                profile = self._checked(policy, models)
         except PolicyError as error:
             state.say("Accepted", False, "Invalid", str(error))
             return self._hold(state)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The directory of manifests: /etc/varmor/policies.d.
+"""The directory of manifests: /etc/varmor/policies.d, with policies and the behaviour models that they refer to.
 
 One file may hold several documents. A file that cannot be read or parsed is reported and the policies that it held
 before stay in force:
@@ -15,7 +15,8 @@ import yaml
 
 from varmor import atomic_file
 from varmor.errors import PolicyError
-from varmor.policy.parse import parse_policies
+from varmor.policy.armor_profile_model import ArmorProfileModel
+from varmor.policy.manifests import Manifests, parse_manifests
 from varmor.policy.types import Policy, PolicyKey
 
 _MAX_BYTES = 1 << 20
@@ -23,12 +24,13 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Listing:
-    """What the directory holds: policies by key with their file, and the error of each file that could not be
-    used.
+    """What the directory holds: policies by key with their file, behaviour models, and the error of each file that
+    could not be used.
     """
 
     policies: dict[PolicyKey, Policy] = field(default_factory=dict)
     sources: dict[PolicyKey, str] = field(default_factory=dict)
+    models: list[ArmorProfileModel] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -43,7 +45,10 @@ class PolicyDirectory:
         listing = Listing()
         for path in sorted(self._files()):
             try:
-                for policy in _read(path):
+                manifests = _read(path)
+                for model in manifests.models:
+                    _add_model(listing, model)
+                for policy in manifests.policies:
                     self._add(listing, policy, path)
             except PolicyError as error:
                 listing.errors[path.name] = str(error)
@@ -108,12 +113,21 @@ class PolicyDirectory:
         atomic_file.remove(path)
 
 
+def _add_model(listing: Listing, model: ArmorProfileModel) -> None:
+    first = next((known for known in listing.models if str(known) == str(model)), None)
+    if first is not None:
+        raise PolicyError(
+            f"is already defined in {first.where}; remove one of the two", where=model.where, subject=str(model)
+        )
+    listing.models.append(model)
+
+
 def render(policy: Policy) -> str:
     """The manifest as YAML, keys in the order of the manifest."""
     return yaml.safe_dump(policy.manifest, sort_keys=False, default_flow_style=False, allow_unicode=True, width=100)
 
 
-def _read(path: Path) -> list[Policy]:
+def _read(path: Path) -> Manifests:
     if path.stat().st_size > _MAX_BYTES:
         raise PolicyError(f"{path} is larger than {_MAX_BYTES} bytes; split it")
-    return parse_policies(path.read_text(encoding="utf-8"), str(path))
+    return parse_manifests(path.read_text(encoding="utf-8"), str(path))

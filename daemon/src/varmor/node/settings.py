@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from varmor.errors import VarmorError
+from varmor.node.settings_services import ServicesError, read_services
+from varmor.profile.types import ServiceEndpoints
 
 DEFAULT_PATH = Path("/etc/varmor/varmord.yaml")
 
@@ -36,6 +38,7 @@ class Settings:
     ``resync_seconds`` is the time between two full passes when nothing happens, ``scan_seconds`` how often the
     runtimes' state directories are
     looked at for containers that did not come through varmor-runc. ``metadata`` is copied into each violation.
+    ``services`` are those of the cluster that policies may name.
     """
 
     node_name: str = ""
@@ -47,6 +50,7 @@ class Settings:
     resync_seconds: float = 30.0
     scan_seconds: float = 2.0
     metadata: tuple[tuple[str, str], ...] = ()
+    services: tuple[ServiceEndpoints, ...] = ()
 
     @property
     def ready_marker(self) -> Path:
@@ -95,6 +99,11 @@ def _from_document(document: dict[str, Any], path: Path) -> Settings:
 
 
 def _value(key: str, value: object, path: Path) -> object:
+    if key == "services":
+        try:
+            return read_services(value)
+        except ServicesError as error:
+            raise SettingsError(f"{path}: {error}") from error
     default = getattr(Settings(), key)
     if isinstance(default, FailMode):
         if value not in tuple(FailMode):

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from varmor.policy.types import AppArmorDefense, AppArmorRawRule, Mode, ProfileType
 from varmor.profile import apparmor_raw
-from varmor.profile.apparmor import profile_text
+from varmor.profile.apparmor import profile_text, raw_texts
+from varmor.profile.apparmor_conflicts import idle_target_rules
+from varmor.profile.apparmor_defense import defense_text
+from varmor.profile.apparmor_lines import Origin, text_error
 from varmor.profile.model import model_text
 from varmor.profile.request import DEFENSE_FIELD, Request
 from varmor.profile.selection import RULES_FIELD, checked_targets
@@ -21,11 +24,10 @@ def apparmor_text(request: Request) -> str:
     """
     policy = request.policy
     if policy.mode is not Mode.DEFENSE_IN_DEPTH or policy.defense_in_depth is None:
+        request.notes += idle_target_rules(policy, raw_texts(policy))
         return profile_text(request.name, policy, request.selected, request.reaction, request.facts)
     part = policy.defense_in_depth.apparmor
     text, field = _source(request, part) if part else ("", _PART_FIELD)
-    from varmor.profile.apparmor_defense import defense_text
-
     return defense_text(policy, request.name, text, request.facts, complain=not request.reaction.deny, field=field)
 
 
@@ -62,4 +64,4 @@ def _check(request: Request, field: str, rules: tuple[AppArmorRawRule, ...]) -> 
         try:
             apparmor_raw.check(raw.rules)
         except apparmor_raw.RawTextError as error:
-            raise request.policy.error(f"{field}[{number}].rules", str(error)) from error
+            raise text_error(request.policy, Origin(f"{field}[{number}].rules", error.line), error.problem) from error
