@@ -9,7 +9,12 @@
 #include "task_hooks.h"
 #include "exec_hooks.h"
 #include "file_hooks.h"
+#include "map_hooks.h"
+#include "unix_hooks.h"
 #include "call_hooks.h"
+#include "socket_hooks.h"
+#include "ptrace_hooks.h"
+#include "operation_hooks.h"
 #include "mount_hooks.h"
 #include "seccomp_hooks.h"
 

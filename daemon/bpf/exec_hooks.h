@@ -65,26 +65,6 @@ static __always_inline int bind_at_exec(struct linux_binprm *bprm, u32 *workload
 	return flags & (BIND_UNIT | BIND_ENTRY_ONCE) ? BINDS_UNJUDGED : BINDS;
 }
 
-/* Where a path lies in a scratch buffer; `offset` may be a negative reason why there is none. */
-struct location {
-	int offset;
-	u32 length;
-};
-
-static __always_inline struct location walked(int offset)
-{
-	struct location location = { .offset = offset, .length = offset < 0 ? 0 : PATH_END - offset };
-
-	return location;
-}
-
-static __always_inline struct location unknown(u32 reason)
-{
-	struct location location = { .offset = -(int)reason };
-
-	return location;
-}
-
 /*
  * The name that was given to execve(2), as a path: a multi-call program such as busybox does what its symbolic link is
  * called, and the link's name is nowhere else. A relative name is taken from the working directory; `.` and `..` stay.
@@ -118,20 +98,9 @@ static __always_inline struct location name_of_exec(struct scratch *scratch, str
 
 static __always_inline struct location file_of_exec(struct scratch *scratch, struct linux_binprm *bprm)
 {
-	struct dentry *dentry = bprm->file->f_path.dentry;
-	struct vfsmount *mount = bprm->file->f_path.mnt;
-	struct location location = {};
-	long length;
-
-	if (place_of(mount) == PLACE_NOWHERE)
+	if (place_of(bprm->file->f_path.mnt) == PLACE_NOWHERE)
 		return unknown(REASON_NO_PLACE);
-	if (!d_path_is_true(dentry))
-		return walked(walk_path(scratch, dentry, mount, PATH_END));
-	length = bpf_d_path(&bprm->file->f_path, (char *)scratch->path, PATH_SIZE);
-	if (length <= 0 || length > PATH_SIZE)
-		return unknown(REASON_PATH_TOO_LONG);
-	location.length = length - 1;
-	return location;
+	return locate(scratch, bprm->file);
 }
 
 /* The program's number in `children`, 0 when it has no rules of its own. */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "judge.h"
+#include "operation.h"
 
 /* The accesses of an open file description that rules speak about. */
 static __always_inline u32 access_of(struct file *file)
@@ -29,11 +30,16 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	struct vfsmount *mount;
 	enum place place;
 	u32 access, index;
+	struct location location;
 	int verdict;
-	long length;
 
 	if (!confined(&who))
 		return 0;
+	if ((who.profile->switches_deny | who.profile->switches_audit) & SWITCHES_OF_OPEN) {
+		verdict = judge_open(who.profile, who.identity, file);
+		if (verdict)
+			return verdict_of(verdict);
+	}
 	access = access_of(file);
 	if (!(access & (who.profile->paths_deny | who.profile->paths_audit)))
 		return 0;
@@ -50,15 +56,8 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	if (!scratch)
 		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_BUFFER));
 	ask(scratch, who.identity, HOOK_FILE_OPEN, access, access, 0);
-	if (d_path_is_true(dentry)) {
-		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
-		if (length > 0 && length <= PATH_SIZE)
-			verdict = judge_path(who.profile, scratch, 0, length - 1);
-		else
-			verdict = judge_path(who.profile, scratch, -REASON_PATH_TOO_LONG, 0);
-	} else {
-		verdict = judge_walked(who.profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
-	}
+	location = locate(scratch, file);
+	verdict = judge_path(who.profile, scratch, location.offset, location.length);
 	release_scratch(index);
 	return verdict_of(verdict);
 }
@@ -147,14 +146,32 @@ struct move {
 	u32 renames;
 };
 
+/* What an allow-list would let a file (and, for a directory, what lies below) do under its new name only. */
+static __noinline int judge_gains(struct profile *profile, struct scratch *scratch, int offset, u32 old, u32 below)
+{
+	u32 new = scratch->request.accept, deny, audit;
+	u32 gains = ACCEPT_ALLOW(new) & ~ACCEPT_DENY(new) & ~ACCEPT_ALLOW(old);
+
+	if (below & BELOW_GAINS)
+		gains |= ACCESS_WRITE;
+	deny = profile->paths_default_deny & gains;
+	audit = profile->paths_default_audit & gains;
+	if (audit)
+		report_path(scratch, offset, PATH_END - offset, gains,
+			    WHAT(scratch->request.hook, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_GAINS));
+	return deny ? -EACCES : 0;
+}
+
 /*
  * A second or a new name. The new one must be writable. Under the old one nothing at all may be denied, else the file would
- * shed its rules, nor below it when it is a directory, unless the new place says the same.
+ * shed its rules, nor below it when it is a directory, unless the new place says the same. Nor may the new name be in an
+ * allow-list with more than the old one.
  */
 static __noinline int judge_move(struct profile *profile, struct scratch *scratch, struct move *move)
 {
 	struct dentry *entry = move->from; /* BPF_CORE_READ relocates what it is given: not a struct of ours */
 	u64 identity = scratch->request.identity;
+	u32 new, old, below = 0;
 	int offset, verdict;
 	umode_t mode;
 
@@ -162,16 +179,24 @@ static __noinline int judge_move(struct profile *profile, struct scratch *scratc
 	verdict = judge_walked(profile, scratch, walk_path(scratch, move->to, move->to_mount, PATH_END));
 	if (verdict)
 		return verdict;
+	new = scratch->request.accept;
 	ask(scratch, identity, move->hook, 0xff, ACCESS_WRITE, 0);
+	scratch->request.defaults = move->renames ? ACCESS_WRITE : 0;
 	offset = walk_path(scratch, entry, move->from_mount, PATH_END);
 	verdict = judge_walked(profile, scratch, offset);
-	if (verdict || offset < 0 || !move->renames)
+	if (verdict || offset < 0)
 		return verdict;
+	old = scratch->request.accept;
+	scratch->request.accept = new;
 	mode = BPF_CORE_READ(entry, d_inode, i_mode);
-	if ((mode & S_IFMT) != S_IFDIR || !protects_below(scratch, profile))
-		return 0;
-	report_path(scratch, offset, PATH_END - offset, ACCESS_WRITE, WHAT(move->hook, VERDICT_DENIED, REASON_ABOVE_RULE));
-	return -EACCES;
+	if (move->renames && (mode & S_IFMT) == S_IFDIR)
+		below = change_below(scratch, profile);
+	if (below & BELOW_LOSES) {
+		report_path(scratch, offset, PATH_END - offset, ACCESS_WRITE,
+			    WHAT(move->hook, VERDICT_DENIED, REASON_ABOVE_RULE));
+		return -EACCES;
+	}
+	return judge_gains(profile, scratch, offset, old, below);
 }
 
 static __always_inline int move_entry(struct move *move, bool exchange)

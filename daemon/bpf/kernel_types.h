@@ -50,6 +50,7 @@ enum bpf_map_type {
 #define BPF_F_NO_PREALLOC (1U << 0)
 #define BPF_F_MMAPABLE (1U << 10)
 #define BPF_LOCAL_STORAGE_GET_F_CREATE 1ULL
+#define BPF_PROG_LOAD 5
 
 /* errno */
 #define EPERM 1
@@ -72,8 +73,40 @@ enum bpf_map_type {
 #define RENAME_EXCHANGE (1 << 1)
 #define S_IFMT 00170000
 #define S_IFDIR 0040000
+#define S_IFBLK 0060000
+#define S_IFREG 0100000
+#define S_ISUID 0004000
+#define S_ISGID 0002000
+#define O_TMPFILE_FLAG 020000000 /* __O_TMPFILE */
+#define FS_REQUIRES_DEV 1
+#define SB_KERNMOUNT (1 << 22)
+#define SB_FLAGS_OF_USER (1 | 16 | 64 | 128 | 1 << 25) /* read-only, sync, mand, dirsync, lazytime: as in mount(2) */
+#define SB_SUBMOUNT (1 << 26)
+
+/* linux/posix_acl.h */
+#define ACL_EXECUTE 1
+
+/* linux/mman.h, linux/mm.h */
+#define PROT_EXEC 4
+#define VM_EXEC 4
 
 /* linux/mount.h */
+#define MS_RDONLY 1
+#define MS_NOSUID 2
+#define MS_NODEV 4
+#define MS_NOEXEC 8
+#define MS_NOSYMFOLLOW 256
+#define MS_NOATIME 1024
+#define MS_NODIRATIME 2048
+#define MS_RELATIME (1 << 21)
+#define MNT_NOSUID 0x01
+#define MNT_NODEV 0x02
+#define MNT_NOEXEC 0x04
+#define MNT_NOATIME 0x08
+#define MNT_NODIRATIME 0x10
+#define MNT_RELATIME 0x20
+#define MNT_READONLY 0x40
+#define MNT_NOSYMFOLLOW 0x80
 #define MS_REMOUNT 32
 #define MS_BIND 4096
 #define MS_MOVE 8192
@@ -92,10 +125,49 @@ enum bpf_map_type {
 #define AUDIT_ARCH_I386 0x40000003
 #define AUDIT_ARCH_X86_64 0xc000003e
 
-/* linux/socket.h */
+/* linux/ptrace.h */
+#define PTRACE_MODE_ATTACH 0x02
+#define PTRACE_MODE_NOAUDIT 0x04
+
+/* linux/socket.h, linux/net.h, linux/in.h; the numbers of options are those of all architectures that BPF-LSM runs on */
 #define AF_UNSPEC 0
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_SMC 43
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define IPPROTO_IP 0
+#define IPPROTO_ICMP 1
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
+#define IPPROTO_SCTP 132
+#define IPPROTO_UDPLITE 136
+#define IPPROTO_RAW 255
+#define IPPROTO_SMC 256
+#define IPPROTO_MPTCP 262
+#define SOL_SOCKET 1
+#define SOL_PACKET 263
+#define SO_ATTACH_FILTER 26
+#define SO_ATTACH_BPF 50
+#define SO_ATTACH_REUSEPORT_CBPF 51
+#define SO_ATTACH_REUSEPORT_EBPF 52
+#define PACKET_FANOUT_DATA 22
+
+/* linux/kernel_read_file.h and linux/security.h: the values here are replaced by those of the running kernel */
+enum kernel_read_file_id {
+	READING_MODULE = 2,
+	READING_KEXEC_IMAGE = 3,
+	READING_KEXEC_INITRAMFS = 4,
+	READING_MODULE_COMPRESSED = 7, /* since 6.18 */
+};
+
+enum kernel_load_data_id {
+	LOADING_MODULE = 2,
+	LOADING_KEXEC_IMAGE = 3,
+	LOADING_KEXEC_INITRAMFS = 4,
+};
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -114,7 +186,30 @@ struct hlist_bl_node {
 	struct hlist_bl_node *next, **pprev;
 };
 
-struct super_block;
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct block_device;
+struct dentry;
+struct mount;
+
+struct file_system_type {
+	const char *name;
+	int fs_flags;
+};
+
+struct super_block {
+	struct file_system_type *s_type;
+	unsigned long s_flags;
+	struct dentry *s_root;
+	struct list_head s_mounts; /* until 6.17 */
+	struct block_device *s_bdev;
+};
+
+struct super_block___chained {
+	struct mount *s_mounts;
+};
 
 struct inode {
 	umode_t i_mode;
@@ -125,10 +220,13 @@ struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	struct super_block *d_sb;
 };
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+	int mnt_flags;
 };
 
 struct path {
@@ -145,19 +243,29 @@ struct ns_common___numbered {
 	u64 ns_id;
 };
 
-struct mount;
-
 struct mnt_namespace {
 	struct ns_common ns;
 	struct mount *root;
 	u64 seq; /* until 6.17: a number that is never used again */
 };
 
+/* since 6.15: where a tree that is attached nowhere was copied from, 0 when it is new */
+struct mnt_namespace___origin {
+	u64 seq_origin;
+};
+
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct list_head mnt_instance; /* until 6.17: in s_mounts */
+	const char *mnt_devname;
 	struct mnt_namespace *mnt_ns;
+};
+
+/* since 6.18 */
+struct mount___chained {
+	struct mount *mnt_next_for_sb;
 };
 
 struct file {
@@ -165,6 +273,17 @@ struct file {
 	struct inode *f_inode;
 	unsigned int f_flags;
 	fmode_t f_mode;
+};
+
+/* since 6.5: overlayfs opens a layer's file so */
+struct backing_file {
+	struct file file;
+	struct path user_path;
+};
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
 };
 
 struct mm_struct {
@@ -239,6 +358,16 @@ struct linux_binprm {
 	const char *interp; /* the same pointer, but for scripts */
 };
 
+struct posix_acl_entry {
+	short e_tag;
+	unsigned short e_perm;
+};
+
+struct posix_acl {
+	unsigned int a_count;
+	struct posix_acl_entry a_entries[];
+};
+
 struct sock_common {
 	unsigned short skc_family;
 };
@@ -249,6 +378,10 @@ struct sock {
 
 struct socket {
 	struct sock *sk;
+};
+
+struct unix_sock {
+	struct path path;
 };
 
 struct msghdr {

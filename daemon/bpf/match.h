@@ -85,33 +85,41 @@ static __noinline u32 match_path(struct scratch *scratch, struct profile *profil
 	return accept;
 }
 
-/* Whether something below a directory is denied that would not be at the directory's new place. */
-static __always_inline bool loses_denials(const u32 *rows, struct automaton *automaton, u32 old, u32 new)
+/* What a directory's move would change below it. */
+#define BELOW_LOSES 1 /* something is denied that would not be at the new place */
+#define BELOW_GAINS 2 /* an allow-list may have something below the new place that it has not below the old one */
+
+static __always_inline u32 change_below_of(const u32 *rows, struct automaton *automaton, u32 old, u32 new)
 {
-	u32 index = automaton->classes, before, after, mask = table_words - 1;
+	u32 index = automaton->classes, before, after, mask = table_words - 1, change = 0;
 	struct byte_classes *map = bpf_map_lookup_elem(&classes, &index);
 
 	if (!map)
-		return true;
+		return BELOW_LOSES | BELOW_GAINS;
 	before = rows[(old + map->column['/']) & mask];
 	after = rows[(new + map->column['/']) & mask];
-	return before != after && ACCEPT_DENY_BELOW(rows[before & mask]);
+	if (before == after)
+		return 0;
+	if (ACCEPT_DENY_BELOW(rows[before & mask]))
+		change |= BELOW_LOSES;
+	if (after)
+		change |= BELOW_GAINS;
+	return change;
 }
 
 /* Equal states after "/" mean equal languages, as the automata are minimal: then a rename changes nothing below. */
-static __noinline bool protects_below(struct scratch *scratch, struct profile *profile)
+static __noinline u32 change_below(struct scratch *scratch, struct profile *profile)
 {
-	u32 zero = 0, *old = &scratch->states[0], *new = &scratch->states[2 * MAX_PAIRS];
+	u32 zero = 0, change = 0, *old = &scratch->states[0], *new = &scratch->states[2 * MAX_PAIRS];
 	struct table *rows = bpf_map_lookup_elem(&table, &zero);
 
 	if (!rows)
-		return true;
+		return BELOW_LOSES | BELOW_GAINS;
 	for (int i = 0; i < MAX_PAIRS; i++) {
 		if (i >= profile->pairs)
 			break;
-		if (loses_denials(rows->word, &profile->pair[i].a, old[2 * i], new[2 * i]) ||
-		    loses_denials(rows->word, &profile->pair[i].b, old[2 * i + 1], new[2 * i + 1]))
-			return true;
+		change |= change_below_of(rows->word, &profile->pair[i].a, old[2 * i], new[2 * i]);
+		change |= change_below_of(rows->word, &profile->pair[i].b, old[2 * i + 1], new[2 * i + 1]);
 	}
-	return false;
+	return change;
 }

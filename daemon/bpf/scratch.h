@@ -8,6 +8,7 @@
 #include "maps.h"
 
 #define BUFFERS 4
+#define TEXT_SIZE (2 * PATH_SIZE) /* of the two paths of a mount */
 #define STATES (2 * 2 * MAX_PAIRS) /* of two paths; a power of two */
 
 /* What is asked about a path, for the functions that answer. */
@@ -17,19 +18,31 @@ struct request {
 	u32 deny;  /* accesses that must not be denied */
 	u32 audit; /* accesses whose record is wanted */
 	u32 place; /* where the final states are kept: 0 old name, 1 new name */
+	u32 defaults; /* accesses for which an allow-list must have an entry */
+	u32 accept;   /* the answer: what the automata say about the path */
 };
 
 struct mount_request {
 	u64 identity;
 	u64 fstype[FSTYPE_SIZE / 8]; /* as text, zero padded: compared as words */
+	u64 shown_fstype[FSTYPE_SIZE / 8];
 	u32 hook;
 	u32 flags;
+	u32 partial; /* neither source nor target nor flags are known yet */
+	u32 targets; /* the rules whose target, and whose source, is that of the request */
+	u32 sources;
+	u32 claimed; /* the rules whose source is what the caller calls it, of a request that does not depend on that */
+	u32 deny, audit, allow;
+	u32 reported; /* a rule has spoken: what the event shows is settled */
+	u32 shown_flags;
+	u32 target_length; /* the target is the beginning of the event's text, then come NUL and the source */
+	u32 text_length;
 };
 
 struct scratch {
 	u8 path[2 * PATH_SIZE]; /* a path ends (or starts) here; twice the size so that a masked offset plus a length stays inside */
 	struct event event;
-	u8 text[PATH_SIZE]; /* directly after the header: both go to the ring buffer as one record */
+	u8 text[TEXT_SIZE]; /* directly after the header: both go to the ring buffer as one record */
 	u32 states[STATES];
 	struct request request;
 	struct mount_request mount;
