@@ -133,7 +133,7 @@ def test_modeling_options() -> None:
         ({"bpf": CUSTOM}, "bpf.customProfile: expected a mapping, found a string"),
         (
             {"bpf": {"profileType": "Custom", "customProfile": {"files": [{"qualifiers": ["deny"]}]}}},
-            "the entries of an allow-list have no qualifiers",
+            "an allow-list's entries have no qualifiers",
         ),
         (
             {"bpf": {"profileType": "Custom", "customProfile": {"network": {"egress": {"toPods": []}}}}},

@@ -90,17 +90,22 @@ def _qualifiers(cursor: Cursor) -> Words:
     return words
 
 
-def _unqualified(cursor: Cursor) -> Words:
-    found = cursor.maybe("qualifiers")
-    if found is not None:
-        raise found.error(
-            "the entries of an allow-list have no qualifiers, they say what is allowed: remove this field"
-        )
+def _unqualified(_: Cursor) -> Words:
     return ()
 
 
+def _only(cursor: Cursor, qualifiers: Qualifiers, *names: str) -> None:
+    """Refuse fields that are not ``names`` or the qualifiers, which the entries of an allow-list have not."""
+    if qualifiers is _unqualified:
+        cursor.only(
+            names, {"qualifiers": "an allow-list's entries have no qualifiers, they say what is allowed: remove it"}
+        )
+    else:
+        cursor.only(("qualifiers", *names))
+
+
 def _path_rule(cursor: Cursor, qualifiers: Qualifiers) -> BpfPathRule:
-    cursor.only(("qualifiers", "pattern", "permissions"))
+    _only(cursor, qualifiers, "pattern", "permissions")
     return BpfPathRule(
         qualifiers(cursor),
         cursor.child("pattern").string(limit=MAX_PATTERN),
@@ -109,7 +114,7 @@ def _path_rule(cursor: Cursor, qualifiers: Qualifiers) -> BpfPathRule:
 
 
 def _socket(cursor: Cursor, qualifiers: Qualifiers) -> BpfSocketRule:
-    cursor.only(("qualifiers", "domains", "types", "protocols"))
+    _only(cursor, qualifiers, "domains", "types", "protocols")
     rule = BpfSocketRule(qualifiers(cursor), *(_words(cursor, name) for name in ("domains", "types", "protocols")))
     if not (rule.domains or rule.types or rule.protocols):
         raise cursor.error("expected domains, types or protocols, found none of them; domains: [all] means any socket")
@@ -133,7 +138,7 @@ def _optional(cursor: Cursor, name: str) -> str:
 
 
 def _destination(cursor: Cursor, qualifiers: Qualifiers) -> Destination:
-    cursor.only(("qualifiers", "ip", "cidr", "ports"))
+    _only(cursor, qualifiers, "ip", "cidr", "ports")
     destination = Destination(
         qualifiers(cursor),
         ip=_optional(cursor, "ip"),
@@ -188,14 +193,14 @@ def _port(cursor: Cursor) -> Port:
 
 
 def _ptrace(cursor: Cursor, qualifiers: Qualifiers) -> BpfPtraceRule:
-    cursor.only(("qualifiers", "permissions", "strictMode"))
+    _only(cursor, qualifiers, "permissions", "strictMode")
     return BpfPtraceRule(
         qualifiers(cursor), _words(cursor, "permissions", required=True), strict_mode=cursor.flag("strictMode")
     )
 
 
 def _mount(cursor: Cursor, qualifiers: Qualifiers) -> BpfMountRule:
-    cursor.only(("qualifiers", "sourcePattern", "fstype", "flags"))
+    _only(cursor, qualifiers, "sourcePattern", "fstype", "flags")
     return BpfMountRule(
         qualifiers(cursor),
         cursor.child("sourcePattern").string(limit=MAX_PATTERN),

@@ -16,8 +16,8 @@ _MODE = "spec.policy.mode"
 _REMOVABLE = Enforcer.BPF
 
 
-def check_update(old: Policy, new: Policy, phase: Phase = Phase.UNKNOWN) -> None:
-    """Check that ``old``, which stands in ``phase``, may become ``new``.
+def check_update(old: Policy, new: Policy, phase: str = Phase.UNKNOWN) -> None:
+    """Check that ``old``, which stands in ``phase`` (a :class:`Phase`, empty if unknown), may become ``new``.
 
     That ``new`` by itself is right, for example that its mode has the part that it needs, was checked by parsing it.
 
@@ -28,7 +28,7 @@ def check_update(old: Policy, new: Policy, phase: Phase = Phase.UNKNOWN) -> None
         raise error
 
 
-def refusals(old: Policy, new: Policy, phase: Phase = Phase.UNKNOWN) -> Iterator[PolicyError]:
+def refusals(old: Policy, new: Policy, phase: str = Phase.UNKNOWN) -> Iterator[PolicyError]:
     """All changes from ``old`` to ``new`` that are not possible in ``phase``."""
     if old.key != new.key:
         yield new.error(
@@ -40,7 +40,7 @@ def refusals(old: Policy, new: Policy, phase: Phase = Phase.UNKNOWN) -> Iterator
             "spec.target",
             f"the target of a policy cannot be changed; it was {_shown(old)}: delete the policy and make a new one",
         )
-    if phase is Phase.MODELING:
+    if phase == Phase.MODELING:
         yield from _while_modeling(old, new)
     yield from _enforcers(old, new)
 
