@@ -56,7 +56,7 @@ def policy(number: int, rules: int) -> dict[str, Any]:
                 "enhanceProtect": {
                     "auditViolations": True,
                     "hardeningRules": names(RuleList.HARDENING),
-                    "attackProtectionRules": [{"rules": names(RuleList.ATTACK_PROTECTION)}],
+                    "attackProtectionRules": [{"rules": [name]} for name in names(RuleList.ATTACK_PROTECTION)],
                     "vulMitigationRules": names(RuleList.VUL_MITIGATION),
                     "bpfRawRules": {
                         "files": [_file(source) for _ in range(files)],

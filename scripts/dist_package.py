@@ -68,7 +68,12 @@ STARTERS = (
     Starter("usr/bin/varmor-runc", "varmor.runc", "-IS"),
 )
 # containerd's shims look for `runc` in PATH; the role puts this folder first there.
-_LINKS = {"usr/lib/varmor/runtime/runc": "/usr/bin/varmor-runc"}
+_COMPLETIONS = f"/{PRIVATE}/varmor/cli/completions"
+_LINKS = {
+    "usr/lib/varmor/runtime/runc": "/usr/bin/varmor-runc",
+    "usr/share/bash-completion/completions/varmor": f"{_COMPLETIONS}/varmor.bash",
+    "usr/share/zsh/vendor-completions/_varmor": f"{_COMPLETIONS}/_varmor",
+}
 
 
 def source_date() -> int:

@@ -32,6 +32,11 @@ def _virtual_machines() -> str:
     return ""
 
 
+def _fuzzer() -> str:
+    """Why coverage-guided fuzzing cannot run here."""
+    return "" if platform.machine() == "x86_64" else "atheris is there for x86_64 only"
+
+
 @dataclass(frozen=True, slots=True)
 class Tier:
     """A group of tests. ``unavailable`` gives the reason why this machine cannot run it, or an empty string."""
@@ -72,6 +77,7 @@ ALL: tuple[Tier, ...] = (
         ),
     ),
     Tier("unit", "pure code, no root, no network", (_tool("pytest", "-q", "tests/unit"),)),
+    Tier("fuzz", "parsers and automata against random input", (_tool("pytest", "-q", "tests/fuzz"),), _fuzzer),
     Tier("sanity", "ansible-lint, antsibull, ansible-test sanity", ((PYTHON, "-m", "scripts.sanity"),)),
     Tier(
         "kernel",
