@@ -33,9 +33,9 @@ def seccomp_changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
     our_table, their_table = read_table(first), read_table(second)
     for name in sorted(set(our_table) | set(their_table)):
         ours, theirs = _parts(our_table.get(name, []), before), _parts(their_table.get(name, []), after)
-        for cell, one, other in _differing(ours, theirs):
+        for cell, one, other in _differing(ours, theirs, records):
             yield _change(f"{name}{condition(cell)}", one, other, records)
-    if before != after:
+    if not _same(before, after, records):
         yield _change("every syscall that is not named", before, after, records)
 
 
@@ -61,11 +61,17 @@ def _parts(rules: list[Rule], default: Action) -> list[Rule]:
     return [*separate, *((cell, default) for cell in rest)]
 
 
-def _differing(ours: list[Rule], theirs: list[Rule]) -> Iterator[tuple[Cell, Action, Action]]:
+def _same(one: Action, other: Action, records: tuple[bool, ...]) -> bool:
+    return one == other and (not one.denies or records[0] == records[1])
+
+
+def _differing(
+    ours: list[Rule], theirs: list[Rule], records: tuple[bool, ...]
+) -> Iterator[tuple[Cell, Action, Action]]:
     seen: set[tuple[Cell, Action, Action]] = set()
     for our_cell, one in ours:
         for their_cell, other in theirs:
-            if one == other:
+            if _same(one, other, records):
                 continue
             try:
                 cell = intersect(our_cell, their_cell)
