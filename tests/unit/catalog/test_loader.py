@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from varmor.catalog.loader import CatalogError, load, read
+from varmor.catalog import loader
+from varmor.catalog.loader import CatalogError, catalog_of, load, rules_of
+from varmor.catalog.source import entries
 from varmor.catalog.types import (
     AppArmorForm,
     BpfForm,
     MountForm,
     PathForm,
     PortForm,
+    Rule,
     RuleList,
     SocketForm,
     SyscallForm,
 )
 from varmor.policy.types import Enforcer, SyscallArg
+
+
+def read(text: str, source: str) -> list[Rule]:
+    return list(rules_of(entries(text, source), source))
 
 
 def test_find_is_forgiving() -> None:
@@ -120,10 +130,33 @@ def test_read_seccomp() -> None:
 )
 def test_a_damaged_rule_is_an_error(entry: str, problem: str) -> None:
     with pytest.raises(CatalogError, match="catalog: f: rule") as caught:
-        list(read(f"- {entry}", "f"))
+        read(f"- {entry}", "f")
     assert problem in str(caught.value)
 
 
-def test_a_damaged_file_is_an_error() -> None:
-    with pytest.raises(CatalogError, match="catalog: f: not YAML"):
-        list(read("- {", "f"))
+@pytest.mark.parametrize(("text", "problem"), [("- {", "not YAML"), ("a: b", "expected a list of rules")])
+def test_a_damaged_file_is_an_error(text: str, problem: str) -> None:
+    with pytest.raises(CatalogError, match=f"catalog: f: {problem}"):
+        entries(text, "f")
+
+
+def test_names_are_unique_and_canonical() -> None:
+    (rule,) = read(f"- {{{GOOD}, apparmor: {{rules: [x]}}}}", "f")
+    with pytest.raises(CatalogError, match="'x' is used twice"):
+        catalog_of([rule, rule])
+    with pytest.raises(CatalogError, match="'X_Y' is used twice or not in canonical form"):
+        catalog_of([replace(rule, name="X_Y")])
+    with pytest.raises(CatalogError, match="no rules"):
+        catalog_of([])
+
+
+@pytest.mark.parametrize("content", [None, "[{]", "\xff"])
+def test_a_damaged_installation_is_an_error(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "rules.json"
+    if content is not None:
+        data.write_text(content, encoding="latin-1")
+    monkeypatch.setattr(loader, "DATA", data)
+    with pytest.raises(CatalogError, match="install varmor again"):
+        loader.load.__wrapped__()

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the built-in rules from the package's data files."""
+"""Reads the built-in rules from the package's data.
+
+The rules are written in ``rules/*.yaml`` (:mod:`varmor.catalog.source`). What is read at run time is the same content
+as one JSON file, ``rules.json``, because reading YAML would take most of the time of a command line.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from importlib import resources
+import json
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from varmor.catalog import capabilities
 from varmor.catalog.types import (
@@ -28,18 +31,19 @@ from varmor.catalog.types import (
 from varmor.errors import VarmorError
 from varmor.policy.types import Enforcer, SyscallArg
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+DATA = Path(__file__).with_name("rules.json")
+
 _MASKED = "SCMP_CMP_MASKED_EQ"
 _INT = 0xFFFFFFFF
 _PORTS = 0x10000
 _ACCESS = frozenset({"read", "write", "exec"})
 _ENFORCERS = {"apparmor": Enforcer.APPARMOR, "bpf": Enforcer.BPF, "seccomp": Enforcer.SECCOMP}
 
-__all__ = ["Catalog", "CatalogError", "load", "read"]
+__all__ = ["Catalog", "CatalogError", "catalog_of", "load", "rules_of"]
 
 
 class CatalogError(VarmorError):
-    """A data file of the catalog is wrong: the installation is damaged."""
+    """The data of the catalog is wrong: the installation is damaged."""
 
 
 @functools.cache
@@ -47,32 +51,39 @@ def load() -> Catalog:
     """The catalog of this version.
 
     Raises:
-        CatalogError: a data file is missing or wrong.
+        CatalogError: the data is missing or wrong.
     """
-    folder = resources.files("varmor.catalog") / "rules"
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
-    rules = [rule for item in files for rule in read(item.read_text(encoding="utf-8"), item.name)]
+    try:
+        entries = json.loads(DATA.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"catalog: {DATA}: {error}; install varmor again") from error
+    return catalog_of(rules_of(entries, DATA.name))
+
+
+def catalog_of(rules: Iterable[Rule]) -> Catalog:
+    """These rules as a catalog.
+
+    Raises:
+        CatalogError: there are none, or a name is not in canonical form or there twice.
+    """
+    found = sorted(rules, key=lambda rule: rule.name)
     taken: set[str] = set()
-    for rule in rules:
+    for rule in found:
         for name in (rule.name, *rule.aliases):
             if name in taken or name != canonical(name):
                 raise CatalogError(f"catalog: the name {name!r} is used twice or not in canonical form")
             taken.add(name)
-    if not rules:
-        raise CatalogError(f"catalog: no rules in {folder}; install varmor again")
-    return Catalog(tuple(sorted(rules, key=lambda rule: rule.name)))
+    if not found:
+        raise CatalogError("catalog: no rules; install varmor again")
+    return Catalog(tuple(found))
 
 
-def read(text: str, source: str) -> Iterator[Rule]:
-    """The rules of one data file.
+def rules_of(entries: Iterable[dict[str, Any]], source: str) -> Iterator[Rule]:
+    """The rules that these entries of a data file describe.
 
     Raises:
-        CatalogError: a rule is not of the expected shape; the message names file and rule.
+        CatalogError: an entry is not of the expected shape; the message names file and rule.
     """
-    try:
-        entries = yaml.load(text, Loader=_LOADER)  # noqa: S506 - the loader is a safe one
-    except yaml.YAMLError as error:
-        raise CatalogError(f"catalog: {source}: not YAML: {error}") from error
     for entry in entries:
         try:
             yield _rule(dict(entry))
