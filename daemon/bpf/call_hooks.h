@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Capabilities, destinations, mounts, user namespaces. Refusals are -EPERM. */
+/* Capabilities and destinations. Refusals are -EPERM. */
 #pragma once
 
 #include "judge.h"
@@ -151,19 +151,4 @@ int BPF_PROG(varmor_sendmsg, struct socket *sock, struct msghdr *message)
 	else
 		return 0;
 	return verdict_of(judge_destination(who.profile, who.identity, &destination, HOOK_SENDMSG));
-}
-
-SEC("?lsm/userns_create")
-int BPF_PROG(varmor_userns_create)
-{
-	struct subject who;
-	u32 deny, audit;
-
-	if (!confined(&who))
-		return 0;
-	deny = who.profile->switches_deny & SWITCH_USERNS_CREATE;
-	audit = who.profile->switches_audit & SWITCH_USERNS_CREATE;
-	if (audit)
-		report(who.identity, 0, WHAT(HOOK_USERNS_CREATE, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
-	return verdict_of(deny ? -EPERM : 0);
 }
