@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from varmor.policy.armor_profile_model import ArmorProfileModel
 from varmor.policy.parse import parse_object
 from varmor.policy.types import Policy
 from varmor.profile.types import NodeFacts, Profile
@@ -39,6 +40,22 @@ def manifest(
     if mode == "EnhanceProtect" or enhance_protect:
         document["spec"]["policy"]["enhanceProtect"] = enhance_protect
     return document
+
+
+def defense_manifest(enforcer: str, target: dict[str, Any] | None = None, **parts: Any) -> dict[str, Any]:
+    """A manifest of mode DefenseInDepth; ``parts`` are fields of ``defenseInDepth``."""
+    document = manifest(enforcer=enforcer, mode="DefenseInDepth", target=target)
+    document["spec"]["policy"]["defenseInDepth"] = parts
+    return document
+
+
+def defense(enforcer: str, *models: ArmorProfileModel, facts: NodeFacts | None = None, **parts: Any) -> Profile:
+    """The profile of :func:`defense_manifest`."""
+    from varmor.catalog.loader import load
+    from varmor.profile.compile import compile_policy
+
+    made = parse_object(defense_manifest(enforcer, **parts), "test")
+    return compile_policy(made, load(), facts or NodeFacts(), models)
 
 
 def policy(**values: Any) -> Policy:

@@ -34,7 +34,7 @@ def test_refuse() -> None:
         (
             "SystemCallFilter",
             "~fsconfig:EPERM fsmount:EPERM fsopen:EPERM fspick:EPERM mount:EPERM mount_setattr:EPERM "
-            "move_mount:EPERM open_tree:EPERM splice:EPERM",
+            "move_mount:EPERM open_tree:EPERM pivot_root:EPERM splice:EPERM",
         ),
     )
     assert made.no_effect == ()

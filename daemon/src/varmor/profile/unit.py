@@ -73,16 +73,38 @@ def allow_list_lines(
 
     Where nothing is refused, all other calls are recorded.
     """
+    if not reaction.deny:
+        return _observing_lines(profile, field, notes)
     names, remarks = unit_allow_list(profile)
     notes += [NoEffect(field, remark) for remark in remarks]
-    if not reaction.deny:
-        return [("SystemCallLog", "~" + " ".join(names))]
     return [
         # Without this a 32-bit program's calls would be judged by other numbers.
         ("SystemCallArchitectures", "native"),
         ("SystemCallFilter", " ".join(names)),
         ("SystemCallErrorNumber", unit_error_number(profile)),
     ]
+
+
+def _observing_lines(profile: Mapping[str, Any], field: str, notes: list[NoEffect]) -> list[tuple[str, str]]:
+    """All calls but those that are let pass without a record are logged; what is refused all the same stays refused."""
+    quiet: list[str] = []
+    refused: list[SyscallEntry] = []
+    for entry in profile.get("syscalls") or ():
+        names, action = tuple(entry["names"]), make_action(entry["action"], entry.get("errnoRet"))
+        if action.denies:
+            args = tuple(
+                SyscallArg(arg["index"], arg["value"], arg["op"], arg.get("valueTwo", 0))
+                for arg in entry.get("args", ())
+            )
+            refused.append(SyscallEntry(field, names, action, args))
+        elif action.name == "SCMP_ACT_ALLOW":
+            quiet += names
+    lines = _filters(refused, notes)
+    if lines:
+        lines.insert(0, ("SystemCallArchitectures", "native"))
+    if quiet:
+        lines.append(("SystemCallLog", "~" + " ".join(sorted(set(quiet)))))
+    return lines
 
 
 def refused_entries(
