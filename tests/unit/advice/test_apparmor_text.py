@@ -20,7 +20,7 @@ profile varmor-default-web flags=(attach_disconnected,mediate_deleted) {
   audit deny /etc/** wl,
 
   # disable-cap-net-raw
-  deny capability net_raw,
+  deny capability net_raw net_admin,
 
   /usr/bin/curl px -> varmor-default-web//&varmor-default-web//child_1,
 
@@ -46,7 +46,11 @@ def test_path_rules_with_their_origin() -> None:
 def test_other_statements() -> None:
     parent, _child = sections(TEXT)
     statements = {(item.body, item.deny): item.origin for item in parent.statements}
-    assert statements == {("network", False): "", ("capability net_raw", True): "disable-cap-net-raw"}
+    assert statements == {
+        ("network", False): "",
+        ("capability net_raw", True): "disable-cap-net-raw",
+        ("capability net_admin", True): "disable-cap-net-raw",
+    }
 
 
 def test_a_stacked_child_profile_adds_to_its_parent() -> None:

@@ -138,7 +138,13 @@ def _read(section: Section, line: str, origin: str, entries: dict[str, list[str]
     if rule is not None:
         section.paths.append(rule)
     else:
-        section.statements.append(Statement(body, deny, audit, origin))
+        section.statements += [Statement(single, deny, audit, origin) for single in _singles(body)]
+
+
+def _singles(body: str) -> list[str]:
+    """A rule about several capabilities as one for each."""
+    first, *rest = body.split()
+    return [f"{first} {name}" for name in rest] if first == "capability" and rest else [body]
 
 
 def _path_rule(body: str, *, deny: bool, audit: bool, origin: str) -> PathVerdictRule | None:
