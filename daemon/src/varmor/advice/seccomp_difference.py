@@ -32,6 +32,8 @@ def seccomp_changes(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
     records = tuple(bool(side.get("flags") and "SECCOMP_FILTER_FLAG_LOG" in side["flags"]) for side in (first, second))
     our_table, their_table = read_table(first), read_table(second)
     for name in sorted(set(our_table) | set(their_table)):
+        if (our_table.get(name), before, records[0]) == (their_table.get(name), after, records[1]):
+            continue
         ours, theirs = _parts(our_table.get(name, []), before), _parts(their_table.get(name, []), after)
         for cell, one, other in _differing(ours, theirs, records):
             yield _change(f"{name}{condition(cell)}", one, other, records)
@@ -56,8 +58,11 @@ def _word(action: Action) -> str:
 
 def _parts(rules: list[Rule], default: Action) -> list[Rule]:
     """All calls of one syscall in parts, each with what is decided there, the default's too."""
-    separate, _ = disjoint(rules, default)
-    rest, _ = subtract(ALWAYS, [cell for cell, _ in separate])
+    separate, exact = disjoint(rules, default)
+    rest, rest_exact = subtract(ALWAYS, [cell for cell, _ in separate])
+    if not (exact and rest_exact):
+        # What is left cannot be said by one comparison of each argument: rather too wide than a change nobody sees.
+        return [*rules, (ALWAYS, default)]
     return [*separate, *((cell, default) for cell in rest)]
 
 
