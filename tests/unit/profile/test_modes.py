@@ -251,10 +251,14 @@ MODEL: dict[str, Any] = {
 BY_MODEL = {"profileType": "BehaviorModel"}
 
 
+def _part(name: str, value: Any) -> dict[str, Any]:
+    return {name: value}
+
+
 @pytest.mark.parametrize(("enforcer", "part"), [("AppArmor", "appArmor"), ("Seccomp", "seccomp")])
 def test_profiles_of_a_model_are_those_of_a_policy(enforcer: str, part: str) -> None:
-    by_model = defense(enforcer, parse_model(MODEL, "model"), **{part: BY_MODEL})
-    custom = defense(enforcer, **{part: PARTS[part]})
+    by_model = defense(enforcer, parse_model(MODEL, "model"), **_part(part, BY_MODEL))
+    custom = defense(enforcer, **_part(part, PARTS[part]))
     assert by_model.seccomp == custom.seccomp
 
     def rules(made: Profile) -> list[str]:
@@ -267,7 +271,7 @@ def test_profiles_of_a_model_are_those_of_a_policy(enforcer: str, part: str) -> 
 def test_a_missing_model_says_what_to_do(enforcer: str, part: str) -> None:
     stranger = parse_model({**MODEL, "metadata": {"namespace": "shop", "name": "varmor-default-web"}}, "model")
     with pytest.raises(PolicyError) as caught:
-        defense(enforcer, stranger, **{part: BY_MODEL})
+        defense(enforcer, stranger, **_part(part, BY_MODEL))
     assert caught.value.field == f"spec.policy.defenseInDepth.{part}.profileType"
     assert "the behaviour model 'varmor-default-web' of the namespace default is missing" in caught.value.problem
     assert "use profileType Custom" in caught.value.problem
@@ -276,7 +280,7 @@ def test_a_missing_model_says_what_to_do(enforcer: str, part: str) -> None:
 @pytest.mark.parametrize(("enforcer", "part"), [("AppArmor", "appArmor"), ("Seccomp", "seccomp"), ("BPF", "bpf")])
 def test_a_model_without_the_enforcers_profile(enforcer: str, part: str) -> None:
     with pytest.raises(PolicyError, match="among the enforcers, or use profileType Custom"):
-        defense(enforcer, parse_model({**MODEL, "data": {}}, "model"), **{part: BY_MODEL})
+        defense(enforcer, parse_model({**MODEL, "data": {}}, "model"), **_part(part, BY_MODEL))
 
 
 def test_targets_have_no_place_in_defense_in_depth() -> None:

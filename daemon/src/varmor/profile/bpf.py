@@ -113,6 +113,10 @@ class BpfBuilder:
             self.add_path(self._with_disks(path.pattern), access, reaction, origin)
         for address in form.egress:
             self.egress[EgressRule(ip_network(address), (), reaction.deny, reaction.audit, origin)] = None
+        for item in form.ports:
+            network = ip_network(item.network) if item.network else None
+            ranges = tuple((port, port) for port in item.ports)
+            self.egress[EgressRule(network, ranges, reaction.deny, reaction.audit, origin)] = None
         for service in form.services:
             for network, ports in named_endpoints(self.facts, service):
                 self.egress[EgressRule(network, ports, reaction.deny, reaction.audit, origin)] = None

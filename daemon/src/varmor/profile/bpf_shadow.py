@@ -20,6 +20,7 @@ from varmor.profile.types import BpfProfile, EgressRule, MountRule, NoEffect, Pa
 _Rule = TypeVar("_Rule", PathRule, EgressRule, MountRule, SocketRule, PtraceRule)
 
 _WILD = re.compile(r"[*?\[{]")
+_QUOTED = re.compile(r"\\(.)")
 _compiled = functools.lru_cache(maxsize=1024)(regex)
 
 
@@ -77,8 +78,8 @@ def _covers_path(wide: PathRule, narrow: PathRule) -> bool:
         return False
     if wide.pattern == narrow.pattern:
         return True
-    single = not _WILD.search(narrow.pattern)
-    return single and bool(_compiled(wide.pattern).fullmatch(re.sub(r"\\(.)", r"\1", narrow.pattern).encode()))
+    single = not _WILD.search(_QUOTED.sub("", narrow.pattern))
+    return single and bool(_compiled(wide.pattern).fullmatch(_QUOTED.sub(r"\1", narrow.pattern).encode()))
 
 
 def _covers_egress(wide: EgressRule, narrow: EgressRule) -> bool:

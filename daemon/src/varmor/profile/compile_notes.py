@@ -56,17 +56,8 @@ def _idle_rules(request: Request, rules: EnhanceProtect) -> Iterator[NoEffect]:
             f"{RULES_FIELD}.allowViolations",
             "without auditViolations the built-in rules neither refuse nor record anything",
         )
-    yield from _idle_targets(request, rules)
     if Enforcer.BPF in request.serving:
         yield from _unknown_services(request)
-
-
-def _idle_targets(request: Request, rules: EnhanceProtect) -> Iterator[NoEffect]:
-    """Entries with targets and without rules."""
-    for number, group in enumerate(rules.attack_protection_rules):
-        if group.targets and not group.rules:
-            field = f"{RULES_FIELD}.attackProtectionRules[{number}].targets"
-            yield NoEffect(field, "there are no rules in this entry")
 
 
 def _unknown_services(request: Request) -> Iterator[NoEffect]:

@@ -19,9 +19,11 @@ _ENFORCER_FIELD = "spec.policy.enforcer"
 _NEW_USER = 0x10000000  # CLONE_NEWUSER
 _REFUSED_BESIDES = {
     ("RestrictNamespaces", "~user"): (
-        ("setns", SyscallArg(1, 0, "SCMP_CMP_EQ")),
-        ("setns", SyscallArg(1, _NEW_USER, "SCMP_CMP_MASKED_EQ", _NEW_USER)),
-    )
+        ("setns", (SyscallArg(1, 0, "SCMP_CMP_EQ"),)),
+        ("setns", (SyscallArg(1, _NEW_USER, "SCMP_CMP_MASKED_EQ", _NEW_USER),)),
+    ),
+    # Where no kind of namespace is left, systemd refuses the whole call.
+    ("RestrictNamespaces", "yes"): (("setns", ()),),
 }
 """Calls that a directive refuses and the seccomp entries of the same rule do not, with the condition."""
 
@@ -58,7 +60,7 @@ def unit_settings(
         seccomp.insert(0, ("SystemCallArchitectures", "native"))
         if reaction.audit and not recorded:
             notes.append(unrecorded())
-    return UnitSettings((*lines, *seccomp))
+    return UnitSettings(tuple(dict.fromkeys((*lines, *seccomp))))
 
 
 def unrecorded() -> NoEffect:
@@ -117,8 +119,8 @@ def refused_entries(
         for name, item in own.items():
             for pair in item.rule.unit:
                 refused += [
-                    SyscallEntry(name, (syscall,), make_action("SCMP_ACT_ERRNO", None), (arg,))
-                    for syscall, arg in _REFUSED_BESIDES.get((pair[0], pair[1]), ())
+                    SyscallEntry(name, (syscall,), make_action("SCMP_ACT_ERRNO", None), args)
+                    for syscall, args in _REFUSED_BESIDES.get((pair[0], pair[1]), ())
                 ]
     return refused
 
