@@ -244,7 +244,7 @@ enum hook {
 	HOOK_MOUNT,
 	HOOK_MOVE_MOUNT,
 	HOOK_UMOUNT,
-	HOOK_USERNS_CREATE,
+	HOOK_USERNS_CREATE, /* not used any more: an operation */
 	HOOK_SECCOMP,
 	HOOK_MAP,
 	HOOK_UNIX_CONNECT, /* also a datagram to a unix socket with a path */
@@ -288,7 +288,7 @@ struct event {
 	u32 slot;
 	u32 mount_namespace;
 	u8 hook, verdict, reason, reserved;
-	u32 text_length; /* bytes after the header: the path (mount: the source), without NUL */
+	u32 text_length; /* bytes after the header: the path, without NUL; mount: the target, NUL, the source */
 	u8 address[16];	 /* connect, sendmsg: the address; mount: the file system type; seccomp: a u32 AUDIT_ARCH_* */
 	char comm[16];
 };

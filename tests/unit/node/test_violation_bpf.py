@@ -21,6 +21,10 @@ from varmor.profile.types import (
     EgressRule,
     MountRule,
     PathRule,
+    PtracePermission,
+    PtraceRule,
+    SocketProtocol,
+    SocketRule,
     SwitchRule,
     SyscallRefusal,
 )
@@ -31,6 +35,11 @@ RULES = BpfProfile(
     mounts=(MountRule("**", "*", 1, 1, True, True, "disallow-mount"),),
     capabilities=(CapabilityRule(1 << 13, True, True, "disable-cap-net-raw"),),
     switches=(SwitchRule("userns_create", True, True, "disallow-create-user-ns"),),
+    sockets=(SocketRule(1 << 2, 0, SocketProtocol.TCP, True, True, "disable-tcp"),),
+    ptrace=(
+        PtraceRule(PtracePermission.READ | PtracePermission.READ_BY, True, True, True, "ptrace-everywhere"),
+        PtraceRule(PtracePermission.READ, False, True, True, "ptrace-across"),
+    ),
 )
 EVENT = BpfEvent(
     boot_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME), tgid=9, tid=10, uid=33, comm="sh", workload=1,
@@ -91,7 +100,11 @@ def test_recorded_only(bpf: BpfViolations) -> None:
             {"path": "/dev/sda", "type": "ext4", "flags": ["ro", "bind"]},
             "disallow-mount",
         ),
-        ({"hook": Hook.USERNS_CREATE}, {"operation": "userns_create"}, "disallow-create-user-ns"),
+        (
+            {"hook": Hook.OPERATION, "operation": "userns_create"},
+            {"operation": "userns_create"},
+            "disallow-create-user-ns",
+        ),
         ({"hook": Hook.CONNECT, "address": ip_address("::1"), "port": 1}, {"address": {"ip": "::1", "port": 1}}, ""),
         ({"hook": Hook.CAPABLE, "capability": 63}, {"capability": "CAP_63"}, ""),
     ],

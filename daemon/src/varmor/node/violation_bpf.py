@@ -9,13 +9,14 @@ from typing import Any
 
 from varmor.catalog import capabilities
 from varmor.kernel.audit_record import syscall_name
-from varmor.kernel.bpf.events import BpfEvent
-from varmor.kernel.bpf.layout import Hook, Reason
+from varmor.kernel.bpf.events import BpfEvent, NewSocket, OtherProcess
+from varmor.kernel.bpf.layout import Reason
 from varmor.node.violation_attribution import Attributor
+from varmor.node.violation_origin import MOUNT_HOOKS, origin
 from varmor.node.violation_record import Action, Attribution, Violation
+from varmor.profile.bpf_words import DOMAINS, PROTOCOLS, TYPES
 from varmor.profile.seccomp import refusal_of
-from varmor.profile.tables import origin_of
-from varmor.profile.types import Access, BpfProfile, Profile
+from varmor.profile.types import Access, Profile, PtracePermission
 
 _MOUNT_FLAGS = (
     (1, "ro"), (2, "nosuid"), (4, "nodev"), (8, "noexec"), (16, "sync"), (32, "remount"), (64, "mand"),
@@ -23,8 +24,14 @@ _MOUNT_FLAGS = (
     (32768, "silent"), (1 << 16, "posixacl"), (1 << 17, "unbindable"), (1 << 18, "private"), (1 << 19, "slave"),
     (1 << 20, "shared"), (1 << 21, "relatime"), (1 << 23, "i_version"), (1 << 24, "strictatime"),
 )  # fmt: skip
-_PERMISSIONS = ((Access.READ, "read"), (Access.WRITE, "write"), (Access.APPEND, "append"), (Access.EXEC, "exec"))
-_MOUNTS = (Hook.MOUNT, Hook.MOVE_MOUNT, Hook.UMOUNT)
+_PERMISSIONS = (
+    (Access.READ, "read"), (Access.WRITE, "write"), (Access.APPEND, "append"), (Access.EXEC, "exec"),
+    (Access.MAP, "map"),
+)  # fmt: skip
+_PTRACE = (
+    (PtracePermission.TRACE, "trace"), (PtracePermission.READ, "read"), (PtracePermission.TRACED_BY, "traceby"),
+    (PtracePermission.READ_BY, "readby"),
+)  # fmt: skip
 _REASONS = {
     Reason.PATH_TOO_LONG: "the path is too long to be judged",
     Reason.PATH_TOO_DEEP: "the path is too deep to be judged",
@@ -66,7 +73,7 @@ class BpfViolations:
 
 def _told_by_rules(event: BpfEvent, profile: Profile | None) -> dict[str, Any]:
     facts = _facts(event)
-    facts["rule"] = _rule(event, profile.bpf) if profile is not None and profile.bpf is not None else ""
+    facts["rule"] = origin(event, profile.bpf) if profile is not None and profile.bpf is not None else ""
     if event.reason is not Reason.RULE:
         facts["reason"] = _REASONS.get(event.reason, event.reason.name.lower())
     return {
@@ -112,30 +119,60 @@ def _wall_time(boot_ns: int) -> float:
 
 
 def _facts(event: BpfEvent) -> dict[str, Any]:
-    operation = event.hook.name.lower()
+    operation = event.operation or event.hook.name.lower()
     if event.capability is not None:
         return {"operation": operation, "capability": _capability(event.capability)}
     if event.address is not None:
         socket = {"domain": "AF_INET" if event.address.version == 4 else "AF_INET6", "type": "", "protocol": ""}
         address = {"ip": str(event.address), "port": event.port}
         return {"operation": operation, "type": "connect", "socket": socket, "address": address}
-    if event.hook in _MOUNTS:
+    if event.socket is not None:
+        domain, kind, protocol = _socket(event.socket)
+        words = {"domain": f"AF_{domain.upper()}", "type": f"SOCK_{kind.upper()}", "protocol": protocol}
+        return {"operation": operation, "type": "socket", "socket": words, "address": {"ip": "", "port": 0}}
+    if event.process is not None:
+        return {"operation": operation, "permission": _act(event.process), "peerPID": event.process.tgid}
+    if event.hook in MOUNT_HOOKS:
         flags = [name for bit, name in _MOUNT_FLAGS if event.mount_flags & bit]
-        return {"operation": operation, "path": event.path, "type": event.fstype, "flags": flags}
+        return {
+            "operation": operation,
+            "path": event.path,
+            "target": event.target,
+            "type": event.fstype,
+            "flags": flags,
+        }
     if event.path:
         return {"operation": operation, "permissions": _permissions(event.access), "path": event.path}
     return {"operation": operation}
 
 
 def _summary(event: BpfEvent) -> str:
-    words = [event.hook.name.lower().replace("_", " ")]
+    words = [(event.operation or event.hook.name.lower()).replace("_", " ")]
     if event.capability is not None:
         words.append(_capability(event.capability))
     if event.address is not None:
         words.append(f"{event.address} port {event.port}")
-    if event.path:
+    if event.socket is not None:
+        words += _socket(event.socket)
+    if event.process is not None:
+        words += [_act(event.process), f"process {event.process.tgid}"]
+    if event.hook in MOUNT_HOOKS:
+        words += [word for word in (event.fstype, event.path) if word]
+        words += ["on", event.target] if event.target else []
+    elif event.path:
         words += [*_permissions(event.access), event.path]
     return " ".join(words)
+
+
+def _socket(socket: NewSocket) -> tuple[str, str, str]:
+    """Domain, type and protocols as ``bpfRawRules`` spell them, numbers where it has no word."""
+    domain = next((name for name, number in DOMAINS.items() if number == socket.domain), str(socket.domain))
+    kind = next((name for name, number in TYPES.items() if number == socket.type), str(socket.type))
+    return domain, kind, ",".join(name for name, bit in PROTOCOLS.items() if bit & socket.protocols) or "other"
+
+
+def _act(process: OtherProcess) -> str:
+    return ",".join(name for bit, name in _PTRACE if bit & process.act)
 
 
 def _permissions(access: Access) -> list[str]:
@@ -145,29 +182,3 @@ def _permissions(access: Access) -> list[str]:
 def _capability(number: int) -> str:
     names = capabilities.NAMES
     return f"CAP_{names[number].upper()}" if number < len(names) else f"CAP_{number}"
-
-
-def _rule(event: BpfEvent, profile: BpfProfile) -> str:
-    """The ``origin`` of the rule behind an event; empty when the profile has changed since."""
-    if event.capability is not None:
-        wanted = 1 << event.capability
-        return next((r.origin for r in profile.capabilities if r.mask & wanted and _speaks(event, r)), "")
-    if event.address is not None:
-        return next((r.origin for r in profile.egress if _reaches(event, r.network, r.ports) and _speaks(event, r)), "")
-    if event.hook in _MOUNTS:
-        kinds = (event.fstype, "*")
-        return next((r.origin for r in profile.mounts if r.fstype in kinds and _speaks(event, r)), "")
-    if event.path:
-        return origin_of(profile, event.path, event.access, denied=event.denied)
-    operation = event.hook.name.lower()
-    return next((r.origin for r in profile.switches if r.operation == operation and _speaks(event, r)), "")
-
-
-def _speaks(event: BpfEvent, rule: Any) -> bool:
-    """Whether a rule does what the event tells: denies, or lets pass and records."""
-    return bool(rule.deny if event.denied else rule.audit)
-
-
-def _reaches(event: BpfEvent, network: Any, ports: tuple[tuple[int, int], ...]) -> bool:
-    inside = network is None or (event.address is not None and event.address in network)
-    return inside and (not ports or any(low <= event.port <= high for low, high in ports))

@@ -6,9 +6,11 @@ from __future__ import annotations
 import ctypes
 from ipaddress import ip_address
 
-from varmor.kernel.bpf.events import decode, slot_of
+import pytest
+
+from varmor.kernel.bpf.events import NewSocket, OtherProcess, decode, slot_of
 from varmor.kernel.bpf.layout import EventHeader, Hook, Reason, Verdict
-from varmor.profile.types import Access
+from varmor.profile.types import Access, PtracePermission, SocketProtocol
 
 
 def _record(hook: int, argument: int, text: bytes = b"", address: bytes = b"", verdict: int = 1) -> bytes:
@@ -70,6 +72,34 @@ def test_mount() -> None:
     event = decode(_record(Hook.MOUNT, 4096, b"/etc", b"none"), "")
     assert event is not None
     assert (event.path, event.fstype, event.mount_flags, event.access) == ("/etc", "none", 4096, Access(0))
+
+
+def test_mount_with_its_target() -> None:
+    event = decode(_record(Hook.MOVE_MOUNT, 8192, b"/mnt\0/etc", b"none"), "")
+    assert event is not None
+    assert (event.target, event.path) == ("/mnt", "/etc")
+
+
+def test_socket() -> None:
+    event = decode(_record(Hook.SOCKET, 2 << 32 | 3 << 16 | 6), "")
+    assert event is not None
+    assert event.socket == NewSocket(2, 3, SocketProtocol.TCP | SocketProtocol.UDP)
+    assert (event.path, event.access, event.process, event.operation) == ("", Access(0), None, "")
+
+
+def test_looking_into_a_process() -> None:
+    event = decode(_record(Hook.PTRACE, 4 << 32 | 1234), "")
+    assert event is not None
+    assert event.process == OtherProcess(PtracePermission.TRACED_BY, 1234)
+
+
+@pytest.mark.parametrize(
+    ("bit", "name"), [(1, "userns_create"), (0x80, "block_device_open"), (1 << 31, "operation-0x80000000")]
+)
+def test_operation(bit: int, name: str) -> None:
+    event = decode(_record(Hook.OPERATION, bit), "")
+    assert event is not None
+    assert (event.operation, event.path) == (name, "")
 
 
 def test_what_is_no_event() -> None:

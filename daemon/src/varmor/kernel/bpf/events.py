@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from varmor.kernel.bpf.layout import EventHeader, Hook, Reason, Verdict
-from varmor.profile.types import Access
+from varmor.profile.tables import SWITCHES
+from varmor.profile.types import Access, PtracePermission, SocketProtocol
 
 _NO_ACCESS = Access(0)
 _CONNECTIONS = (Hook.CONNECT, Hook.SENDMSG)
 _MOUNTS = (Hook.MOUNT, Hook.MOVE_MOUNT, Hook.UMOUNT)
-_WITHOUT_PATH = (*_CONNECTIONS, Hook.CAPABLE, Hook.USERNS_CREATE, Hook.SECCOMP)
+_WITHOUT_PATH = (*_CONNECTIONS, Hook.CAPABLE, Hook.SECCOMP, Hook.SOCKET, Hook.PTRACE, Hook.OPERATION)
 _CALL_ARGUMENTS = struct.Struct("=6Q")
 
 
@@ -32,13 +33,34 @@ class RefusedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class NewSocket:
+    """A socket that was asked for: the numbers of AF_ and SOCK_, and the protocols that it can speak."""
+
+    domain: int
+    type: int
+    protocols: SocketProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class OtherProcess:
+    """Looking into a process: the act as the rules of the event's workload see it, and the process (its number in the
+    first pid namespace) that is not the one that made the event. Of ``TRACED_BY`` and ``READ_BY`` the event's own
+    process is the one that looks, and this one is looked into, but for PTRACE_TRACEME, where it is the other way round.
+    """
+
+    act: PtracePermission
+    tgid: int
+
+
+@dataclass(frozen=True, slots=True)
 class BpfEvent:
     """A request that was denied, or let pass and recorded.
 
     ``boot_ns`` are nanoseconds since boot, suspend included (CLOCK_BOOTTIME). ``workload`` is the number that was given
     at binding, ``slot`` the name of the profile (empty when it has gone meanwhile). What does not belong to the hook is
-    empty: ``path`` and ``access`` belong to file hooks, ``path`` to mounts too (the source), ``capability``,
-    ``address`` and ``port``, ``fstype`` and ``mount_flags``, ``call`` to theirs.
+    empty: ``path`` and ``access`` belong to file hooks, ``path`` (the source), ``target``, ``fstype`` and
+    ``mount_flags`` to mounts, ``capability``, ``address`` and ``port``, ``socket``, ``process``, ``call`` to theirs;
+    ``operation`` is a name of :data:`varmor.profile.tables.SWITCHES`.
     """
 
     boot_ns: int
@@ -61,6 +83,10 @@ class BpfEvent:
     fstype: str = ""
     mount_flags: int = 0
     call: RefusedCall | None = None
+    target: str = ""
+    socket: NewSocket | None = None
+    process: OtherProcess | None = None
+    operation: str = ""
 
     @property
     def denied(self) -> bool:
@@ -81,6 +107,9 @@ def decode(record: bytes, slot_name: str) -> BpfEvent | None:
     content = record[start : start + header.text_length]
     call = _refused_call(header, content) if hook is Hook.SECCOMP else None
     text = "" if call else content.decode("utf-8", "backslashreplace")
+    target = ""
+    if hook in _MOUNTS and "\0" in text:
+        target, _, text = text.partition("\0")
     is_path = hook not in (*_WITHOUT_PATH, *_MOUNTS)
     address: IPv4Address | IPv6Address | None = None
     if hook in _CONNECTIONS:
@@ -107,7 +136,23 @@ def decode(record: bytes, slot_name: str) -> BpfEvent | None:
         fstype=bytes(header.address).rstrip(b"\0").decode(errors="replace") if hook in _MOUNTS else "",
         mount_flags=int(header.argument) if hook in _MOUNTS else 0,
         call=call,
+        target=target,
+        socket=_new_socket(header.argument) if hook is Hook.SOCKET else None,
+        process=_other_process(header.argument) if hook is Hook.PTRACE else None,
+        operation=_operation(header.argument) if hook is Hook.OPERATION else "",
     )
+
+
+def _new_socket(argument: int) -> NewSocket:
+    return NewSocket(argument >> 32, argument >> 16 & 0xFFFF, SocketProtocol(argument & 0x1F))
+
+
+def _other_process(argument: int) -> OtherProcess:
+    return OtherProcess(PtracePermission(argument >> 32 & 0xF), argument & 0xFFFFFFFF)
+
+
+def _operation(argument: int) -> str:
+    return next((name for name, bit in SWITCHES.items() if bit & argument), f"operation-{argument:#x}")
 
 
 def _refused_call(header: EventHeader, content: bytes) -> RefusedCall:

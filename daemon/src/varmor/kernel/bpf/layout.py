@@ -56,7 +56,7 @@ class Hook(enum.IntEnum):
     MOUNT = 16
     MOVE_MOUNT = 17
     UMOUNT = 18
-    USERNS_CREATE = 19
+    USERNS_CREATE = 19  # not used any more: OPERATION has taken its place
     SECCOMP = 20
     MAP = 21
     UNIX_CONNECT = 22
