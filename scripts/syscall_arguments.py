@@ -63,7 +63,8 @@ def main() -> None:
     for name, function in native.items():
         twins[name].update(_TWINS.get(name, ()))
         twins[name].update(other for other, same in narrow.items() if same == function and other not in native)
-    _TARGET.write_text(_module(kinds, {name: sorted(found) for name, found in sorted(twins.items()) if found}))
+    foreign = sorted(kinds.keys() - set(calls("SCMP_ARCH_X86_64").values()))
+    _TARGET.write_text(_module(kinds, {name: sorted(found) for name, found in sorted(twins.items()) if found}, foreign))
 
 
 def _split(arguments: str) -> list[str]:
@@ -92,7 +93,7 @@ def _functions(headers: Path, bits: str, abi: str) -> dict[str, str]:
     }
 
 
-def _module(kinds: dict[str, str], twins: dict[str, list[str]]) -> str:
+def _module(kinds: dict[str, str], twins: dict[str, list[str]], foreign: list[str]) -> str:
     by_kinds: dict[str, list[str]] = defaultdict(list)
     for name in sorted(kinds):
         by_kinds[kinds[name]].append(name)
@@ -125,6 +126,12 @@ def _module(kinds: dict[str, str], twins: dict[str, list[str]]) -> str:
         ),
         "}",
         '"""Calls of the 32-bit ABIs that do the same as a call under its own name."""',
+        "",
+        '_FOREIGN = """',
+        *textwrap.wrap(" ".join(foreign), 110, initial_indent="    ", subsequent_indent="    "),
+        '"""',
+        "FOREIGN = frozenset(_FOREIGN.split())",
+        '"""Of all these, the calls that x86_64 has not, or that libseccomp 2.5.4 does not know there."""',
         "",
     ]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from varmor.policy.nearest import did_you_mean
 from varmor.policy.types import Policy, SyscallArg, SyscallRule
 from varmor.profile import seccomp_abi, seccomp_multiplex, seccomp_names
 from varmor.profile.seccomp_condition import cell_holds
+from varmor.profile.seccomp_guard import guard
 from varmor.profile.seccomp_table import (
     ACTIONS,
     ALLOW,
@@ -163,6 +164,7 @@ def filter_profile(
     if audit:
         profile["flags"] = [LOG_FLAG]
     profile["syscalls"] = syscalls
+    guard(profile)
     return profile
 
 
@@ -170,12 +172,13 @@ def _wanted(entries: Iterable[SyscallEntry], *, twins: bool) -> Table:
     """What the entries ask for, also for the names under which 32-bit programs do the same."""
     table: Table = defaultdict(list)
     for entry in entries:
-        for name in _all_names(entry) if twins else entry.names:
+        for name in all_names(entry) if twins else entry.names:
             table[name] += [(cell, entry.action) for cell in seccomp_abi.refusing_cells(name, entry.args)]
     return table
 
 
-def _all_names(entry: SyscallEntry) -> tuple[str, ...]:
+def all_names(entry: SyscallEntry) -> tuple[str, ...]:
+    """The names of an entry with those under which 32-bit programs do the same."""
     others = [twin for name in entry.names for twin in seccomp_abi.twins(name, entry.args)]
     return tuple(dict.fromkeys((*entry.names, *others)))
 
@@ -192,7 +195,7 @@ def refusals(entries: Iterable[SyscallEntry]) -> tuple[SyscallRefusal, ...]:
     """What entries refuse. ENOSYS is left out: it makes libc use another call and is no refusal."""
     return tuple(
         dict.fromkeys(
-            SyscallRefusal(_all_names(entry), entry.args, entry.origin)
+            SyscallRefusal(all_names(entry), entry.args, entry.origin)
             for entry in entries
             if entry.action.denies and entry.action.errno != ENOSYS
         )

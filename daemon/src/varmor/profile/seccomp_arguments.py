@@ -422,3 +422,18 @@ TWINS = {
     "wait4": ("waitpid",),
 }
 """Calls of the 32-bit ABIs that do the same as a call under its own name."""
+
+_FOREIGN = """
+    _llseek _newselect chown32 clock_adjtime64 clock_getres_time64 clock_gettime64 clock_nanosleep_time64
+    clock_settime64 fchown32 fcntl64 fstat64 fstatat64 fstatfs64 futex_time64 getegid32 geteuid32 getgid32
+    getgroups32 getresgid32 getresuid32 getuid32 getxattrat io_pgetevents_time64 ipc lchown32 listmount
+    listxattrat lsm_get_self_attr lsm_list_modules lsm_set_self_attr lstat64 mmap2 mq_timedreceive_time64
+    mq_timedsend_time64 mseal nice oldfstat oldlstat oldolduname oldstat olduname open_tree_attr ppoll_time64
+    pselect6_time64 readdir recvmmsg_time64 removexattrat rt_sigtimedwait_time64 sched_rr_get_interval_time64
+    semtimedop_time64 sendfile64 setfsgid32 setfsuid32 setgid32 setgroups32 setregid32 setresgid32 setresuid32
+    setreuid32 setuid32 setxattrat sgetmask sigaction signal sigpending sigprocmask sigsuspend socketcall
+    ssetmask stat64 statfs64 statmount stime timer_gettime64 timer_settime64 timerfd_gettime64
+    timerfd_settime64 ugetrlimit umount uretprobe utimensat_time64 vm86 vm86old waitpid
+"""
+FOREIGN = frozenset(_FOREIGN.split())
+"""Of all these, the calls that x86_64 has not, or that libseccomp 2.5.4 does not know there."""

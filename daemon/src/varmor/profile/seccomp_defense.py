@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import errno
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from varmor.policy.types import Policy, SyscallArg
-from varmor.profile import seccomp_names
-from varmor.profile.seccomp import ARCHITECTURES, ENOSYS, LOG_FLAG, check_raw_rule, overlap_note
+from varmor.profile import seccomp_abi, seccomp_multiplex, seccomp_names
+from varmor.profile.seccomp import ARCHITECTURES, ENOSYS, LOG_FLAG, all_names, check_raw_rule, overlap_note
 from varmor.profile.seccomp_condition import ALWAYS, Cell, subtract
+from varmor.profile.seccomp_guard import guard
 from varmor.profile.seccomp_import import SeccompImportError, import_profile
 from varmor.profile.seccomp_table import (
     ALLOW,
@@ -79,16 +80,24 @@ def defense_filter(
     default = _default(default_action(imported.profile), reaction, field, notes)
     table: Table = defaultdict(list)
     for name, rules in read_table(imported.profile).items():
-        table[name] += rules if reaction.deny else [_observed(rule) for rule in rules]
+        for cell, action in rules if reaction.deny else map(_observed, rules):
+            table[name] += _exact(name, cell, action)
     if container:
         _add_runtime_calls(table, field, notes)
-    _add_raw_rules(policy, table, reaction, notes)
+    custom = _add_raw_rules(policy, table, reaction, notes)
     decided: Table = {}
     for name, rules in table.items():
         decided[name], exact = disjoint(rules, default)
         if not exact:
             notes.append(NoEffect(field, overlap_note(name)))
-    return _profile(imported.profile, default, decided, audit=reaction.audit)
+    architectures = _architectures(imported.profile, decided, default, custom, field, notes)
+    return _profile(imported.profile, default, decided, architectures, audit=reaction.audit)
+
+
+def _exact(name: str, args: Sequence[SyscallArg], action: Action) -> list[Rule]:
+    """A rule about the bits that the kernel reads: a refusal reaches at least so far, a permission no farther."""
+    cells = seccomp_abi.refusing_cells(name, args) if action.denies else seccomp_abi.allowing_cells(name, args)
+    return [(cell, action) for cell in cells]
 
 
 def _default(found: Action, reaction: Reaction, field: str, notes: list[NoEffect]) -> Action:
@@ -133,29 +142,55 @@ def _add_runtime_calls(table: Table, field: str, notes: list[NoEffect]) -> None:
         )
 
 
-def _add_raw_rules(policy: Policy, table: Table, reaction: Reaction, notes: list[NoEffect]) -> None:
+def _add_raw_rules(policy: Policy, table: Table, reaction: Reaction, notes: list[NoEffect]) -> set[str]:
+    """Add the policy's own rules to ``table``; gives the calls that they refuse."""
     defense = policy.defense_in_depth.seccomp if policy.defense_in_depth else None
     if defense is None:
-        return
+        return set()
+    refused: set[str] = set()
     field = f"{DEFENSE_FIELD}.syscallRawRules"
     for index, rule in enumerate(defense.raw_rules):
         entry = check_raw_rule(policy, f"{field}[{index}]", rule, notes)
-        for name in entry.names:
-            table[name] += [(cell, entry.action) for cell in cells_of(entry.args)]
+        for name in all_names(entry) if entry.action.denies else entry.names:
+            table[name] += _exact(name, entry.args, entry.action)
+        if entry.action.denies:
+            refused.update(entry.names)
     if defense.raw_rules and not reaction.deny:
         notes.append(NoEffect(field, "allowViolations does not change custom rules: they still deny"))
+    return refused
 
 
-def _profile(imported: Mapping[str, Any], default: Action, table: Table, *, audit: bool) -> dict[str, Any]:
+def _architectures(
+    imported: Mapping[str, Any], table: Table, default: Action, custom: set[str], field: str, notes: list[NoEffect]
+) -> tuple[str, ...]:
+    """The architectures of the profile, but x86 where the policy's own rules cannot be said for it."""
+    architectures = tuple(imported.get("architectures") or ())
+    if seccomp_multiplex.ABI not in architectures:
+        return architectures
+    unsayable = seccomp_multiplex.close_detours(table, default, custom)
+    if unsayable:
+        notes.append(NoEffect(f"{DEFENSE_FIELD}.syscallRawRules", seccomp_multiplex.left_out_note(unsayable)))
+        return seccomp_multiplex.without_abi(architectures)
+    # The profile's own conditions stay as its author knows them from other runtimes, but not in silence.
+    partly = [name for name in seccomp_multiplex.MULTIPLEXED if table.get(name) and (ALWAYS, ALLOW) not in table[name]]
+    if partly and default.denies:
+        notes.append(NoEffect(field, seccomp_multiplex.open_note(partly)))
+    return architectures
+
+
+def _profile(
+    imported: Mapping[str, Any], default: Action, table: Table, architectures: Sequence[str], *, audit: bool
+) -> dict[str, Any]:
     profile: dict[str, Any] = {"defaultAction": default.name}
     if default.errno is not None:
         profile["defaultErrnoRet"] = default.errno
-    if imported.get("architectures"):
-        profile["architectures"] = list(imported["architectures"])
+    if architectures:
+        profile["architectures"] = list(architectures)
     flags = dict.fromkeys([*(imported.get("flags") or ()), *([LOG_FLAG] if audit else [])])
     if flags:
         profile["flags"] = list(flags)
     profile["syscalls"] = write_entries(table)
+    guard(profile)
     return profile
 
 

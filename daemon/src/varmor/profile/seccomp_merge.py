@@ -16,6 +16,7 @@ from varmor.errors import VarmorError
 from varmor.profile import seccomp_multiplex
 from varmor.profile.seccomp import overlap_note
 from varmor.profile.seccomp_condition import UnsayableError, intersect, subtract
+from varmor.profile.seccomp_guard import guard
 from varmor.profile.seccomp_table import (
     ALLOW,
     Action,
@@ -81,6 +82,7 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
     flags = list(dict.fromkeys([*(base.get("flags") or ()), *(ours.get("flags") or ())]))
     if flags:
         merged["flags"] = flags
+    guard(merged)
     return merged, notes
 
 

@@ -104,6 +104,14 @@ def left_out_note(names: Iterable[str]) -> str:
     )
 
 
+def open_note(names: Iterable[str]) -> str:
+    """What is said when a profile allows calls under conditions that x86 does not show."""
+    return (
+        f"{', '.join(names)}: 32-bit programs reach these calls by socketcall or ipc whatever the arguments are; take "
+        "SCMP_ARCH_X86 out of the architectures unless such programs are to run"
+    )
+
+
 def narrowed(arg: SyscallArg) -> SyscallArg:
     """A comparison as it is made for an ABI of 32 bits: libseccomp drops the upper half of its numbers."""
     low = 0xFFFFFFFF
