@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from varmor.profile.egress import NetworkEntry, PortRange, fold
-from varmor.profile.types import EgressRule
+from varmor.profile.types import AllowList, EgressRule
 
 
 def _rule(network: str | None, *ports: tuple[int, int], deny: bool = True, audit: bool = False) -> EgressRule:
@@ -89,3 +90,18 @@ def test_many_ports_are_folded_quickly() -> None:
 def test_the_last_port() -> None:
     (entry,) = fold([_rule("10.0.0.1/32", (65535, 65535))])
     assert entry.ranges == (PortRange(65535, 65535, deny=True, audit=False),)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rules=_rules, allowed=_rules, deny=st.booleans(), audit=st.booleans())
+def test_allow_list_refuses_what_it_does_not_name(
+    rules: list[EgressRule], allowed: list[EgressRule], deny: bool, audit: bool
+) -> None:
+    allowed = [replace(rule, deny=True, audit=False) for rule in allowed]
+    entries = fold(rules, AllowList(deny=deny, audit=audit, egress=tuple(allowed)))
+    for address in ("10.1.2.3", "10.1.2.4", "10.1.9.9", "10.9.9.9", "192.0.2.1", "fd00::1", "fd00::2", "2001:db8::1"):
+        for port in (0, 1, 5, 12, 16, 17, 65535):
+            denied, recorded = _plain(rules, address, port)
+            passing, _ = _plain(allowed, address, port)
+            expected = (denied or (deny and not passing), recorded or (audit and not passing))
+            assert _look_up(entries, address, port) == expected

@@ -6,32 +6,57 @@ The limits here are those of daemon/bpf/varmor.h.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntFlag
 
-from varmor.errors import VarmorError
-from varmor.profile.automaton import Automaton, TooManyStatesError, build
+from varmor.profile.automaton import Automaton
 from varmor.profile.egress import NetworkEntry, fold
-from varmor.profile.glob import is_anchored, regex
+from varmor.profile.glob import regex
+from varmor.profile.table_automata import (
+    MAP_PROGRAM,
+    MAX_AUTOMATA,
+    ProfileTooComplexError,
+    executable_automaton,
+    executable_number,
+    executable_numbers,
+    mount_automaton,
+    path_automata,
+    refused_access,
+    with_map,
+)
 from varmor.profile.types import (
     Access,
     AllowList,
     BpfProfile,
     ExecutableRules,
     MountRule,
-    PathRule,
     PtracePermission,
     SocketRule,
 )
 
-MAX_AUTOMATA = 8
+__all__ = [
+    "ALLOW_LIST",
+    "FSTYPE_BYTES",
+    "MAP_PROGRAM",
+    "MAX_AUTOMATA",
+    "MAX_MOUNT_RULES",
+    "MAX_PORT_RANGES",
+    "MAX_SOCKET_RULES",
+    "SWITCHES",
+    "Default",
+    "MountEntry",
+    "ProfileTooComplexError",
+    "SocketEntry",
+    "Tables",
+    "encode",
+    "executable_number",
+    "origin_of",
+]
+
 MAX_MOUNT_RULES = 32
 MAX_SOCKET_RULES = 32
 MAX_PORT_RANGES = 4096
-MAX_STATES = 100_000
 FSTYPE_BYTES = 15
 SWITCHES = {
     "userns_create": 0x1,
@@ -54,24 +79,9 @@ SWITCHES = {
 ALLOW_LIST = "allow-list"
 """The origin of a refusal that no rule states: the allow-list lacks an entry."""
 
-MAP_PROGRAM = 32
-"""Beside the bits of :class:`Access`: a program is mapped executable, a file that execve(2) would run. Whoever may not
-execute it may not have the dynamic loader do that either."""
-
-_STATES_FLOOR = 2000
-_STATES_PER_CHARACTER = 4
-_DENY = 0xFF
-_AUDIT_SHIFT = 8
-_BELOW_SHIFT = 16
-_ALLOW_SHIFT = 24
 _ALL_CAPABILITIES = (1 << 64) - 1
 _ALL_ACCESS = Access.READ | Access.WRITE | Access.APPEND | Access.EXEC | Access.MAP
 _ALL_PTRACE = PtracePermission.TRACE | PtracePermission.READ | PtracePermission.TRACED_BY | PtracePermission.READ_BY
-_GLOB_SIGNS = re.compile(r"[\\*?{}\[\],]")
-
-
-class ProfileTooComplexError(VarmorError):
-    """The rules of a profile do not fit the tables in the kernel, or cannot be said there."""
 
 
 class Default(IntFlag):
@@ -157,22 +167,22 @@ def encode(profile: BpfProfile) -> Tables:
     allow = profile.allow or AllowList(deny=False, audit=False)
     default = (Default.DENY if allow.deny else _NOTHING) | (Default.AUDIT if allow.audit else _NOTHING)
     mounts = _effective_mounts(profile.mounts, allow)
-    numbers = _executable_numbers(profile.executables)
+    numbers = executable_numbers(profile.executables)
     default_deny, default_audit = (int(_ALL_ACCESS) if chosen else 0 for chosen in (allow.deny, allow.audit))
     tables = Tables(
-        automata=_path_automata(_effective_paths(profile.paths, allow)),
-        mount_source=_mount_automaton([rule.source for rule in mounts], "sources") if mounts else None,
-        mount_target=_mount_automaton([rule.target for rule in mounts], "targets") if mounts else None,
+        automata=path_automata(profile.paths, allow),
+        mount_source=mount_automaton([rule.source for rule in mounts], "sources") if mounts else None,
+        mount_target=mount_automaton([rule.target for rule in mounts], "targets") if mounts else None,
         mounts=tuple(_mount_entry(rule) for rule in mounts),
         mounts_default=default,
         sockets=_socket_entries(profile.sockets, allow),
         sockets_default=default,
         networks=_networks(profile),
-        paths_deny=_union(_refused_access(rule) for rule in profile.paths if rule.deny) | default_deny,
-        paths_audit=_union(_refused_access(rule) for rule in profile.paths if rule.audit) | default_audit,
+        paths_deny=_union(refused_access(rule) for rule in profile.paths if rule.deny) | default_deny,
+        paths_audit=_union(refused_access(rule) for rule in profile.paths if rule.audit) | default_audit,
         paths_default_deny=default_deny,
         paths_default_audit=default_audit,
-        executables=_executable_automaton(numbers) if numbers else None,
+        executables=executable_automaton(numbers) if numbers else None,
         children=tuple(
             (tuple(numbers[path] for path in group.executables), _encode_child(group)) for group in profile.executables
         ),
@@ -235,80 +245,13 @@ def origin_of(profile: BpfProfile, path: str, access: Access, *, denied: bool = 
 def _origin_in(profile: BpfProfile, text: bytes, access: Access, *, denied: bool) -> str:
     for rule in profile.paths:
         told = rule.deny if denied else rule.audit
-        if told and _with_map(rule.access) & access and regex(rule.pattern).fullmatch(text):
+        if told and with_map(rule.access) & access and regex(rule.pattern).fullmatch(text):
             return rule.origin
     allow = profile.allow
     if allow is None or not (allow.deny if denied else allow.audit):
         return ""
-    allowed = _union(_with_map(rule.access) for rule in allow.paths if regex(rule.pattern).fullmatch(text))
+    allowed = _union(with_map(rule.access) for rule in allow.paths if regex(rule.pattern).fullmatch(text))
     return ALLOW_LIST if access & _ALL_ACCESS & ~allowed else ""
-
-
-def _with_map(access: Access) -> Access:
-    """Whoever may execute a file may map it executable, and the other way round."""
-    return access | Access.MAP if access & Access.EXEC else access
-
-
-def _refused_access(rule: PathRule) -> int:
-    """A rule about execution does not reach libraries, however wide its pattern: they are mapped, never executed."""
-    return int(rule.access) | (MAP_PROGRAM if rule.access & Access.EXEC else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _PathValue:
-    """A pattern with its part of the accept word, and the rule that it comes from."""
-
-    rule: PathRule
-    value: int
-
-
-def _effective_paths(rules: Sequence[PathRule], allow: AllowList) -> list[_PathValue]:
-    found = []
-    for rule in rules:
-        access = _refused_access(rule)
-        value = (access if rule.deny else 0) | ((access if rule.audit else 0) << _AUDIT_SHIFT)
-        found.append(_PathValue(rule, value))
-    if allow.deny or allow.audit:
-        found += [_PathValue(rule, int(_with_map(rule.access)) << _ALLOW_SHIFT) for rule in allow.paths]
-    return [item for item in found if item.value]
-
-
-def _path_automata(rules: Sequence[_PathValue]) -> tuple[Automaton, ...]:
-    """Rules that begin with ``/**`` apart from the others: together they would need the product of their states."""
-    groups: tuple[list[_PathValue], list[_PathValue]] = ([], [])
-    for item in rules:
-        groups[0 if is_anchored(item.rule.pattern) else 1].append(item)
-    automata = [automaton for group in groups if group for automaton in _split(group, len(rules))]
-    if len(automata) > MAX_AUTOMATA:
-        raise ProfileTooComplexError(
-            f"the {len(rules)} path rules need {len(automata)} automata, the kernel side runs {MAX_AUTOMATA}: "
-            "write fewer patterns that hold '**' more than once"
-        )
-    return tuple(automata)
-
-
-def _split(rules: Sequence[_PathValue], total: int) -> list[Automaton]:
-    """One automaton, or, when its states explode, those of the two halves."""
-    characters = sum(len(item.rule.pattern) for item in rules)
-    limit = min(MAX_STATES, max(_STATES_FLOOR, characters * _STATES_PER_CHARACTER))
-    try:
-        return [_with_denials_below(build([(item.rule.pattern, item.value) for item in rules], limit))]
-    except TooManyStatesError as error:
-        if len(rules) == 1:
-            raise ProfileTooComplexError(
-                f"the path pattern {rules[0].rule.pattern!r} ({rules[0].rule.origin}) alone needs more than "
-                f"{error.states} states in the kernel's tables (of {total} rules it is the one to simplify)"
-            ) from error
-    half = len(rules) // 2
-    return _split(rules[:half], total) + _split(rules[half:], total)
-
-
-def _with_denials_below(automaton: Automaton) -> Automaton:
-    below = automaton.below(_DENY)
-    accepts = tuple(
-        accept | following << _BELOW_SHIFT for accept, following in zip(automaton.accepts, below, strict=True)
-    )
-    return Automaton(automaton.columns, automaton.width, automaton.rows, accepts)
 
 
 def _effective_mounts(rules: Sequence[MountRule], allow: AllowList) -> list[MountRule]:
@@ -320,15 +263,6 @@ def _effective_mounts(rules: Sequence[MountRule], allow: AllowList) -> list[Moun
             f"the profile has {len(found)} mount rules, the kernel side takes {MAX_MOUNT_RULES}: join some of them"
         )
     return found
-
-
-def _mount_automaton(patterns: Sequence[str], what: str) -> Automaton:
-    try:
-        return build([(pattern, 1 << number) for number, pattern in enumerate(patterns)], MAX_STATES)
-    except TooManyStatesError as error:
-        raise ProfileTooComplexError(
-            f"the {what} of the {len(patterns)} mount rules: {error}; simplify them"
-        ) from error
 
 
 def _mount_entry(rule: MountRule) -> MountEntry:
@@ -374,48 +308,6 @@ def _networks(profile: BpfProfile) -> tuple[NetworkEntry, ...]:
                 f"takes {MAX_PORT_RANGES}: join some of them"
             )
     return entries
-
-
-def executable_number(path: str) -> int:
-    """The number of a program in the kernel's tables: the same in every revision, never 0."""
-    digest = hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:4], "little") or 1
-
-
-def _executable_numbers(groups: Sequence[ExecutableRules]) -> dict[str, int]:
-    """Programs with their numbers."""
-    numbers: dict[str, int] = {}
-    for path in _executables(groups):
-        number = executable_number(path)
-        for other, used in numbers.items():
-            if used == number:
-                raise ProfileTooComplexError(
-                    f"the executables {other!r} and {path!r} have the same number in the kernel's tables: name one of "
-                    "them by another path, such as that of a link"
-                )
-        numbers[path] = number
-    return numbers
-
-
-def _executables(groups: Sequence[ExecutableRules]) -> Iterator[str]:
-    seen = set()
-    for group in groups:
-        for path in group.executables:
-            if not path.startswith("/") or "\0" in path:
-                raise ProfileTooComplexError(f"the executable {path!r}: expected an absolute path")
-            if path in seen:
-                raise ProfileTooComplexError(f"the executable {path!r} has two sets of rules: join them")
-            seen.add(path)
-            yield path
-
-
-def _executable_automaton(numbers: dict[str, int]) -> Automaton:
-    try:
-        return build([(_GLOB_SIGNS.sub(r"\\\g<0>", path), number) for path, number in numbers.items()], MAX_STATES)
-    except TooManyStatesError as error:
-        raise ProfileTooComplexError(
-            f"the {len(numbers)} executables with rules of their own: {error}; name fewer of them"
-        ) from error
 
 
 def _encode_child(group: ExecutableRules) -> Tables:
