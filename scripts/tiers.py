@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import collection
+from tests.cluster import programs
 
 BIN = collection.ROOT / ".venv" / "bin"
 PYTHON = str(BIN / "python")
@@ -87,6 +88,12 @@ ALL: tuple[Tier, ...] = (
             (PYTHON, "-m", "tests.nodes", "guest", "--timeout", "1500", "--", *_tool("pytest", "-q", "tests/kernel")),
         ),
         _virtual_machines,
+    ),
+    Tier(
+        "cluster",
+        "the custom resource definitions on a Kubernetes API server",
+        (_tool("pytest", "-q", "tests/cluster"),),
+        programs.unavailable,
     ),
     Tier(
         "nodes",

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from varmor.policy.record import INT64
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -79,7 +81,9 @@ class Schema:
             "array": ("minItems", "maxItems"),
             "object": ("minProperties", "maxProperties"),
         }.get(self.type, ("minimum", "maximum"))
-        bounds = {low: self.least, high: self.most}
+        # A server compares bounds as floating-point numbers, where the greatest integer of int64 has become too great.
+        most = None if self.most == INT64 else self.most
+        bounds = {low: self.least, high: most}
         return {name: value for name, value in bounds.items() if value is not None}
 
     def field(self, name: str) -> Schema:

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
+from varmor.policy import schema_words
 from varmor.policy.parse_bpf_rules import MAX_PATTERN
 from varmor.policy.schema import Field, Rule, Schema, array, flag, integer, mapping, may, need, string
 from varmor.policy.types import SelectorOperator
 
-_PERMISSION = r"(?i)^(all|\*|read|r|write|w|append|a|exec|x)$"
-_PTRACE = r"(?i)^(all|\*|trace|traceby|read|readby)$"
-_QUALIFIER = r"(?i)^(deny|audit)$"
 _PATTERN = (
     "Paths: `*` is a run without `/`, `**` any run, `?` one character, `{a,b}` alternatives, `[a-z]` a class; "
     "a pattern with `*` and without `/` means names in every directory"
@@ -28,8 +26,23 @@ def allow_list() -> Schema:
     return mapping(
         "What the workload may do; all else is refused. Entries as in `bpfRawRules`, without qualifiers.",
         *_rules((), clusterwide=False),
-        may("capabilities", _words("Capabilities, such as `net_bind_service`, with or without `CAP_`.", least=0)),
-        may("operations", _words("Operations that are allowed as a whole, such as `userns_create`.", least=0)),
+        may(
+            "capabilities",
+            _words(
+                "Capabilities, such as `net_bind_service`, with or without `CAP_`.",
+                schema_words.CAPABILITIES,
+                least=0,
+                prefix="cap_",
+            ),
+        ),
+        may(
+            "operations",
+            _words(
+                f"Operations that are allowed as a whole: {_listed(schema_words.OPERATIONS)}.",
+                schema_words.OPERATIONS,
+                least=0,
+            ),
+        ),
         shared="BPF allow-list",
     )
 
@@ -73,14 +86,19 @@ def _qualifiers() -> Field:
         "qualifiers",
         array(
             "`deny` refuses, `audit` records, both do both; `audit` alone records and lets pass.",
-            string("", most=16, pattern=_QUALIFIER),
+            string("", most=16, pattern=schema_words.pattern(schema_words.QUALIFIERS)),
             least=1,
         ),
     )
 
 
-def _words(description: str, *, least: int = 1, pattern: str = "") -> Schema:
-    return array(description, string("", most=64, pattern=pattern), least=least)
+def _words(description: str, words: tuple[str, ...], *, least: int = 1, prefix: str = "") -> Schema:
+    item = string("", most=64, pattern=schema_words.pattern(words, prefix=prefix))
+    return array(description, item, least=least)
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _path(qualifiers: tuple[Field, ...]) -> Schema:
@@ -91,8 +109,9 @@ def _path(qualifiers: tuple[Field, ...]) -> Schema:
         need(
             "permissions",
             _words(
-                "`read` (`r`), `write` (`w`, with append), `append` (`a`), `exec` (`x`), `all` (`*`).",
-                pattern=_PERMISSION,
+                "`read` (`r`), `write` (`w`, with append), `append` (`a`), `exec` (`x`), `map` (`m`, executable "
+                "mappings; `exec` has it with it), `all` (`*`).",
+                words=schema_words.PERMISSIONS,
             ),
         ),
     )
@@ -102,9 +121,15 @@ def _socket(qualifiers: tuple[Field, ...]) -> Schema:
     return mapping(
         "",
         *qualifiers,
-        may("domains", _words("Address families, such as `inet`, `unix`, `netlink`; `all`.", least=0)),
-        may("types", _words("`stream`, `dgram`, `raw`, `rdm`, `seqpacket`, `dccp`, `packet`; `all`.", least=0)),
-        may("protocols", _words("`icmp`, `tcp`, `udp`; `all`. Not together with `types`.", least=0)),
+        may(
+            "domains",
+            _words("Address families, such as `inet`, `unix`, `netlink`; `all`.", schema_words.DOMAINS, least=0),
+        ),
+        may("types", _words(f"{_listed(schema_words.TYPES)}.", schema_words.TYPES, least=0)),
+        may(
+            "protocols",
+            _words(f"{_listed(schema_words.PROTOCOLS)}. Not together with `types`.", schema_words.PROTOCOLS, least=0),
+        ),
         rules=(
             Rule(
                 "has(self.domains) && size(self.domains) > 0 || has(self.types) && size(self.types) > 0"
@@ -184,7 +209,9 @@ def _ptrace(qualifiers: tuple[Field, ...]) -> Schema:
         *qualifiers,
         need(
             "permissions",
-            _words("`trace`, `read` (own acts), `traceby`, `readby` (those of others); `all`.", pattern=_PTRACE),
+            _words(
+                "`trace`, `read` (own acts), `traceby`, `readby` (those of others); `all`.", words=schema_words.PTRACE
+            ),
         ),
         may("strictMode", flag("About every process, not only about those of other workloads.")),
     )
@@ -198,6 +225,9 @@ def _mount(qualifiers: tuple[Field, ...]) -> Schema:
         need("fstype", string("The file system: its name, `none`, or `*`.", most=MAX_PATTERN)),
         need(
             "flags",
-            _words("Words of mount(8), such as `bind`, `remount`, `ro`, `umount`; the rule is about a mount with any."),
+            _words(
+                f"The rule is about a mount with any of these: {_listed(schema_words.MOUNT_FLAGS)}.",
+                schema_words.MOUNT_FLAGS,
+            ),
         ),
     )

@@ -8,6 +8,7 @@ from varmor.policy.network_proxy import NOT_BUILT
 from varmor.policy.parse import MAX_MODELING_MINUTES
 from varmor.policy.parse_defense_in_depth import MAX_CUSTOM_PROFILE
 from varmor.policy.parse_raw_rules import MAX_APPARMOR_TEXT
+from varmor.policy.record import INT64
 from varmor.policy.schema import Rule, Schema, array, closed, flag, integer, mapping, may, need, string
 from varmor.policy.types import Mode, ProfileType, TargetKind
 
@@ -20,8 +21,6 @@ _ACTIONS = (
 _COMPARISONS = (
     "SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ",
 )  # fmt: skip
-# A server keeps integers in 63 bits; more would become a rounded number.
-_UINT = (1 << 63) - 1
 
 
 def spec() -> Schema:
@@ -209,8 +208,8 @@ def _syscall_rules() -> Schema:
     argument = mapping(
         "",
         need("index", integer("Which argument, from 0.", 0, 5)),
-        need("value", integer("The value that it is compared with; for SCMP_CMP_MASKED_EQ the mask.", 0, _UINT)),
-        may("valueTwo", integer("For SCMP_CMP_MASKED_EQ: what the masked argument must be.", 0, _UINT)),
+        need("value", integer("The value that it is compared with; for SCMP_CMP_MASKED_EQ the mask.", 0, INT64)),
+        may("valueTwo", integer("For SCMP_CMP_MASKED_EQ: what the masked argument must be.", 0, INT64)),
         need("op", string("The comparison.", enum=_COMPARISONS)),
     )
     entry = mapping(
