@@ -11,7 +11,7 @@ from varmor.catalog import capabilities
 from varmor.catalog.loader import load
 from varmor.catalog.types import Rule, RuleList
 from varmor.policy.types import Enforcer
-from varmor.profile import tables
+from varmor.profile import bpf_words, tables
 from varmor.profile.automaton import build
 from varmor.profile.pattern import canonical
 from varmor.profile.seccomp_names import is_known
@@ -59,16 +59,6 @@ UPSTREAM = {
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
-
-SOCKET_DOMAINS = words(
-    """unix inet ax25 ipx appletalk netrom bridge atmpvc x25 inet6 rose netbeui security key netlink packet ash econet
-    atmsvc rds sna irda pppox wanpipe llc ib mpls can tipc bluetooth iucv rxrpc isdn phonet ieee802154 caif alg nfc
-    vsock kcm qipcrtr smc xdp mctp"""
-)
-SOCKET_TYPES = words("stream dgram raw rdm seqpacket dccp packet")
-SOCKET_PROTOCOLS = words("icmp tcp udp")
-MOUNT_FLAGS = words("remount bind move rbind umount")
-PTRACE = words("trace traceby read readby")
 
 AS_CAPABILITY = re.compile(r"capability( [a-z_]+)*")
 AS_PATH = re.compile(r"(/|@\{)\S* [rwlmx]+")
@@ -149,14 +139,14 @@ def test_bpf_forms(rule: Rule) -> None:
     assert [canonical(pattern) for pattern in patterns] == patterns
     build([(pattern, 1) for pattern in patterns], 2000)
     assert set(form.switches) <= set(tables.SWITCHES)
-    assert set(form.ptrace) <= PTRACE
+    assert set(form.ptrace) <= set(bpf_words.PTRACE)
     for socket in form.sockets:
-        assert set(socket.domains) <= SOCKET_DOMAINS
-        assert set(socket.types) <= SOCKET_TYPES
-        assert set(socket.protocols) <= SOCKET_PROTOCOLS
+        assert set(socket.domains) <= set(bpf_words.DOMAINS)
+        assert set(socket.types) <= set(bpf_words.TYPES)
+        assert set(socket.protocols) <= set(bpf_words.PROTOCOLS)
         assert not (socket.types and socket.protocols)
     for mount in form.mounts:
-        assert set(mount.flags) <= MOUNT_FLAGS
+        assert set(mount.flags) <= {*bpf_words.MOUNT_FLAGS, "umount"}
         assert len(mount.fstype) <= tables.FSTYPE_BYTES
 
 

@@ -155,3 +155,10 @@ def test_a_subtree_keeps_its_value_beside_others() -> None:
     assert automaton.value(b"/x/b/a/y") == 3
     assert automaton.value(b"/x/a/b/y.so") == 11
     assert automaton.value(b"/x/a/c/y") == 5
+
+
+def test_endings_are_shared() -> None:
+    names = ",".join(f"name{number}" for number in range(30))
+    automaton = build([(f"/{{,**/}}{{{names}}}{{,-[0-9]*}}", 1)], 500)
+    assert automaton.value(b"/a/name7-12.x") == 1
+    assert automaton.value(b"/a/name7-x") == 0

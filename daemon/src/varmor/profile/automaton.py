@@ -126,6 +126,7 @@ class _Tree:
         for pattern, value in globs:
             for option in alternatives(pattern):
                 self.nodes[self._insert(pieces(option))].value |= value
+        self._share_endings()
 
     def _insert(self, sequence: Sequence[Piece]) -> int:
         at = 0
@@ -140,6 +141,17 @@ class _Tree:
                     self.sets.add(piece.bytes_)
             at = following
         return at
+
+    def _share_endings(self) -> None:
+        """Nodes that go on in the same way become one: ``{gcc,clang}{,-[0-9]*}`` needs the ending once."""
+        same: dict[object, int] = {}
+        kept: dict[int, int] = {}
+        for index in range(len(self.nodes) - 1, -1, -1):  # a node's followers have higher indexes than itself
+            node = self.nodes[index]
+            for ways in (node.edges, node.stars):
+                ways.update({members: kept[following] for members, following in ways.items()})
+            key = (node.loop, node.value, frozenset(node.edges.items()), frozenset(node.stars.items()))
+            kept[index] = same.setdefault(key, index)
 
     def closures(self) -> list[tuple[int, ...]]:
         """For each node those that are reached without reading a byte (an empty run of a star)."""
