@@ -10,7 +10,7 @@ from tests.unit.manifests import profile
 from varmor.catalog.loader import load
 from varmor.policy.parse import parse_policies
 from varmor.policy.types import Enforcer
-from varmor.profile import codec
+from varmor.profile import codec, tables
 from varmor.profile.compile import compile_policy
 from varmor.profile.types import NodeFacts
 
@@ -27,8 +27,12 @@ def test_examples(path: Path) -> None:
     assert policies
     for policy in policies:
         made = compile_policy(policy, load(), NodeFacts())
-        assert made.apparmor is not None
-        assert made.bpf is not None
+        assert (made.apparmor is not None, made.bpf is not None) == (
+            Enforcer.APPARMOR in policy.enforcers,
+            Enforcer.BPF in policy.enforcers,
+        )
+        if made.bpf is not None:
+            tables.encode(made.bpf)
         assert codec.decode(codec.encode(made)).digest == made.digest
 
 
