@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.manifests import policy
 from varmor.kernel.apparmor_parser import AppArmorError, AppArmorTextError, Parser
 
 TEXT = "abi <abi/3.0>,\nprofile varmor-a {\n  nonsense here,\n}\n"
@@ -39,6 +40,26 @@ def test_errors_carry_line_text_and_the_parsers_words(tmp_path: Path) -> None:
         parser.check("varmor-a", TEXT)
     assert caught.value.line == 3
     assert str(caught.value) == f"AppArmor profile varmor-a: line 3, `nonsense here,`: {words}"
+
+
+def test_errors_name_the_field_of_a_custom_rule(tmp_path: Path) -> None:
+    field = "spec.policy.enhanceProtect.appArmorRawRules[0].rules"
+    text = f"profile varmor-a {{\n# begin {field}\ndeny /a w,\nnonsense,\n# end {field}\n}}\n"
+    words = "AppArmor parser error for /dev/stdin in profile /dev/stdin at line 4: syntax error"
+    parser = Parser(program(tmp_path, f"cat >/dev/null; echo '{words}' >&2; exit 1"))
+    with pytest.raises(AppArmorTextError) as caught:
+        parser.check("varmor-a", text)
+    assert str(caught.value) == f"AppArmor profile varmor-a: {field}: line 2 of the text, `nonsense,`: {words}"
+    about = caught.value.about(policy(appArmorRawRules=[{"rules": "deny /a w,\nnonsense,"}]))
+    assert str(about) == f"test: VarmorPolicy default/web: {field}: line 2 of the text: apparmor_parser: {words}"
+
+
+def test_errors_about_other_lines_are_about_the_policy(tmp_path: Path) -> None:
+    parser = Parser(program(tmp_path, "cat >/dev/null; echo 'Out of memory' >&2; exit 1"))
+    with pytest.raises(AppArmorTextError) as caught:
+        parser.check("varmor-a", TEXT)
+    message = "test: VarmorPolicy default/web: AppArmor profile varmor-a: Out of memory"
+    assert str(caught.value.about(policy())) == message
 
 
 def test_a_text_that_declares_another_profile_is_refused(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_the_policy_error_names_the_field() -> None:
     with pytest.raises(PolicyError) as caught:
         profile(appArmorRawRules=[{"rules": "deny /ok w,"}, {"rules": "deny /a w,\ndeny /b r"}])
     assert caught.value.field == "spec.policy.enhanceProtect.appArmorRawRules[1].rules"
-    assert "line 2, column 1 of the rules: the rule 'deny /b r' does not end with a comma" in str(caught.value)
+    assert "line 2 of the text: the rule 'deny /b r' does not end with a comma" in str(caught.value)
 
 
 @given(st.text('/a*{}[](),"\\# \n^@=->deny profile', max_size=60))

@@ -9,11 +9,15 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from varmor.errors import VarmorError
+from varmor.errors import PolicyError, VarmorError
+from varmor.policy.types import Policy
+from varmor.profile.apparmor_lines import complained, text_error
 
 _VERSION = re.compile(r"version\s+(\d+)\.(\d+)")
 _LINE = re.compile(r"\bline\s+(\d+)")
 _LONGEST_REPORT = 4096
+# As a file, standard input has a name in the parser's words, so that it can be told from the files it includes.
+_STDIN = "/dev/stdin"
 _SEARCH_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
@@ -22,15 +26,32 @@ class AppArmorError(VarmorError):
 
 
 class AppArmorTextError(AppArmorError):
-    """A profile text that apparmor_parser does not take. ``line`` counts from 1; 0 when the parser names none."""
+    """A profile text that apparmor_parser does not take.
 
-    def __init__(self, name: str, words: str, text: str) -> None:
+    ``line`` is the line of the text that it names, from 1 (0: none); ``origin`` tells the field of the manifest that
+    this line was written in, when it is a custom rule's; ``words`` are the parser's own.
+    """
+
+    exit_code = 2
+
+    def __init__(self, name: str, words: str, text: str, file: str = _STDIN) -> None:
         self.words = words
+        self.origin = complained(text, words, file)
         found = _LINE.search(words)
         self.line = int(found.group(1)) if found else 0
-        lines = text.splitlines()
-        where = f" line {self.line}, `{lines[self.line - 1].strip()}`" if 0 < self.line <= len(lines) else ""
-        super().__init__(f"AppArmor profile {name}:{where}: {words}")
+        lines = text.split("\n")
+        quoted = f", `{lines[self.line - 1].strip()}`" if 0 < self.line <= len(lines) else ""
+        if self.origin is not None:
+            where = f": {self.origin.field}: line {self.origin.line} of the text{quoted}"
+        else:
+            where = f": line {self.line}{quoted}" if quoted else ""
+        super().__init__(f"AppArmor profile {name}{where}: {words}")
+
+    def about(self, policy: Policy) -> PolicyError:
+        """The same as an error about ``policy``, at the line of its manifest when a custom rule is to blame."""
+        if self.origin is None:
+            return policy.error("", str(self))
+        return text_error(policy, self.origin, f"apparmor_parser: {self.words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +103,10 @@ class Parser:
             AppArmorTextError: it does not compile.
             AppArmorError: it declares other profiles than ``name`` (which would be loaded too).
         """
-        run = self.run(["--skip-kernel-load", "--skip-cache"], text)
+        run = self.run(["--skip-kernel-load", "--skip-cache", _STDIN], text)
         if run.status != 0:
             raise AppArmorTextError(name, run.words, text)
-        declared = self.run(["--names"], text)
+        declared = self.run(["--names", _STDIN], text)
         foreign = [line for line in declared.words.splitlines() if line != name and not line.startswith(f"{name}//")]
         if declared.status == 0 and foreign:
             raise AppArmorError(f"AppArmor profile {name}: the text declares another profile, {foreign[0]!r}")
@@ -99,7 +120,7 @@ class Parser:
         """
         run = self.run(["--replace", "--skip-cache", str(path)])
         if run.status != 0:
-            raise AppArmorTextError(name, run.words.replace(str(path), name), text)
+            raise AppArmorTextError(name, run.words.replace(str(path), name), text, file=name)
 
     def run(self, arguments: list[str], text: str | None = None) -> ParserRun:
         """Run the parser with ``text`` on its standard input.

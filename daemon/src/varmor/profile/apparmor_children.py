@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from varmor.profile.apparmor_base import FLAGS, allow_all, child_name, own_label
-from varmor.profile.apparmor_lines import marked
+from varmor.profile.apparmor_lines import defused, marked
 from varmor.profile.apparmor_rules import Frame, built_in
 from varmor.profile.executables import ExecutableGroup, RawText
 from varmor.profile.selection import Reaction
@@ -58,7 +58,7 @@ def _child(name: str, group: ExecutableGroup, reaction: Reaction, facts: NodeFac
 
 def raw_lines(raw: RawText) -> Iterator[str]:
     """Custom rules as written, between the comments that name their field."""
-    yield from marked(raw.field, raw.text.rstrip().split("\n"))
+    yield from marked(raw.field, defused(raw.text))
 
 
 def quoted(path: str) -> str:

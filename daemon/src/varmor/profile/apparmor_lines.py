@@ -7,6 +7,7 @@ long ago, tells where apparmor_parser's "line 12" was written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,11 +27,16 @@ class Origin:
 
 
 def marked(field: str, lines: Iterable[str]) -> Iterator[str]:
-    """Lines of custom text with the comments that tell their field. A line that could be such a comment is defused."""
+    """Lines of custom text with the comments that tell their field."""
     yield f"{_BEGIN}{field}"
-    for line in lines:
-        yield line.replace("#", "##", 1) if line.strip().startswith((_BEGIN, _END)) else line
+    yield from lines
     yield f"{_END}{field}"
+
+
+def defused(text: str) -> Iterator[str]:
+    """The lines of a text as it was written; its own comments are not taken for those that tell a field."""
+    for line in text.rstrip().split("\n"):
+        yield line.replace("#", "##", 1) if line.strip().startswith((_BEGIN, _END)) else line
 
 
 def origin(text: str, line: int) -> Origin | None:
@@ -48,6 +54,23 @@ def origin(text: str, line: int) -> Origin | None:
                 return enclosing[-1]
         if number >= line:
             return None
+    return None
+
+
+def complained(text: str, words: str, file: str) -> Origin | None:
+    """The line of custom text that apparmor_parser's words are about; None when they are about none, or do not say.
+
+    ``file`` is the name under which the parser read the text.
+    """
+    place = re.search(r"(?:in profile (?P<file>\S+) )?at line (?P<line>\d+)", words)
+    if place is not None:
+        return origin(text, int(place["line"])) if place["file"] in (None, file) else None
+    piece = re.search(r"Unable to parse input line '(?P<piece>.+)'", words)
+    variable = re.search(r"reference to variable (?P<name>\w+)", words)
+    wanted = piece["piece"] if piece else f"@{{{variable['name']}}}" if variable else ""
+    for number, line in enumerate(text.split("\n"), start=1) if wanted else ():
+        if wanted in line and (found := origin(text, number)):
+            return found
     return None
 
 

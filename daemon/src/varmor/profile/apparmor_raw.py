@@ -29,6 +29,7 @@ class RawTextError(VarmorError):
 
     def __init__(self, problem: str, line: int, column: int) -> None:
         super().__init__(f"line {line}, column {column} of the rules: {problem}")
+        self.problem = problem
         self.line = line
         self.column = column
 
