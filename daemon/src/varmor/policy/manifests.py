@@ -5,18 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from varmor.errors import Location, PolicyError
-from varmor.policy import armor_profile, armor_profile_model
-from varmor.policy.armor_profile_model import ArmorProfileModel, read_model
 from varmor.policy.cursor import Cursor
 from varmor.policy.document import Value, read_yaml
 from varmor.policy.parse import read_policy
 from varmor.policy.types import API_VERSION, Policy, PolicyKind
 
+if TYPE_CHECKING:
+    from varmor.policy.armor_profile_model import ArmorProfileModel
+
+_PROFILE = "ArmorProfile"
+_MODEL = "ArmorProfileModel"
 _LISTS = {
     "List": "v1",
-    **{f"{kind}List": API_VERSION for kind in (*(each.value for each in PolicyKind), armor_profile_model.KIND)},
+    **{f"{kind}List": API_VERSION for kind in (*(each.value for each in PolicyKind), _MODEL)},
 }
 
 
@@ -38,16 +42,14 @@ def parse_manifests(text: str, source: str) -> Manifests:
     models: list[ArmorProfileModel] = []
     seen: dict[str, Location] = {}
     for document in _objects(read_yaml(text, source)):
-        made: Policy | ArmorProfileModel
         kind = _kind(document)
-        if kind == armor_profile_model.KIND:
-            made = read_model(document)
-            models.append(made)
+        if kind == _MODEL:
+            models.append(_model(document))
+            name = str(models[-1])
         else:
             _refuse_profile(document, kind)
-            made = read_policy(document)
-            policies.append(made)
-        name = str(made if isinstance(made, ArmorProfileModel) else made.key)
+            policies.append(read_policy(document))
+            name = str(policies[-1].key)
         if name in seen:
             raise PolicyError(
                 f"this object is defined twice; the first is at {seen[name]}",
@@ -57,6 +59,13 @@ def parse_manifests(text: str, source: str) -> Manifests:
             )
         seen[name] = document.where
     return Manifests(tuple(policies), tuple(models))
+
+
+def _model(document: Value) -> ArmorProfileModel:
+    # Models are rare, and describing them takes longer than reading a policy.
+    from varmor.policy.armor_profile_model import read_model  # noqa: PLC0415
+
+    return read_model(document)
 
 
 def _objects(documents: list[Value]) -> Iterator[Value]:
@@ -90,5 +99,5 @@ def _kind(document: Value) -> str:
 
 
 def _refuse_profile(document: Value, kind: str) -> None:
-    if kind == armor_profile.KIND:
+    if kind == _PROFILE:
         raise Cursor(document, "", kind, {}).error("an ArmorProfile is made from a policy; give the policy instead")
