@@ -4,6 +4,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from varmor.kernel import probe, programs
 from varmor.kernel.probe import NodeReport
 from varmor.kernel.support import YES, no
@@ -30,3 +32,12 @@ def test_cgroup_v2_is_the_only_hierarchy(tmp_path: Path) -> None:
 def test_programs_that_are_not_there_are_left_out() -> None:
     assert programs.versions(("no-such-program",)) == {}
     assert programs.versions(("bash",))["bash"][0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("release", "version"),
+    [("6.1.0-40-amd64", (6, 1)), ("6.12.57+deb13-amd64", (6, 12)), ("7.3", (7, 3)), ("strange", (0, 0))],
+)
+def test_kernel_version(release: str, version: tuple[int, int]) -> None:
+    report = NodeReport(release, "x86_64", (), cgroup_v2=True, enforcers={}, records={})
+    assert report.kernel_version == version

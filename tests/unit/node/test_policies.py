@@ -10,13 +10,14 @@ import pytest
 
 from tests.unit.node.fakes import MemoryEnforcer
 from varmor.catalog.loader import load
+from varmor.kernel.apparmor_parser import AppArmorTextError
 from varmor.node.enforcement import Enforcement
 from varmor.node.policies import PolicyReconciler
 from varmor.node.policy_directory import PolicyDirectory
 from varmor.node.policy_state import Phase, PolicyState
 from varmor.node.store import RevisionState, Store
 from varmor.policy.types import Enforcer, PolicyKey, PolicyKind
-from varmor.profile.types import NodeFacts
+from varmor.profile.types import NodeFacts, Profile
 
 KEY = PolicyKey(PolicyKind.VARMOR_POLICY, "default", "web")
 MANIFEST = """\
@@ -260,3 +261,92 @@ def test_killed_while_a_policy_is_removed_the_next_start_removes_it(node: Node, 
     node.reconciler.reconcile()
     assert node.in_force() == ["none", "none"]
     assert node.store.active() == {}
+
+
+DEFENSE = """\
+apiVersion: crd.varmor.org/v1beta1
+kind: VarmorPolicy
+metadata: {name: web, namespace: default}
+spec:
+  target: {kind: Container, name: web}
+  policy:
+    enforcer: AppArmor
+    mode: DefenseInDepth
+    defenseInDepth:
+      appArmor: {profileType: BehaviorModel}
+"""
+MODEL = """\
+apiVersion: crd.varmor.org/v1beta1
+kind: ArmorProfileModel
+metadata: {name: varmor-default-web, namespace: default}
+data:
+  profile:
+    name: varmor-default-web
+    enforcer: AppArmor
+    mode: enforce
+    appArmor: |
+      profile seen {
+        /usr/sbin/FILE mr,
+      }
+"""
+
+
+def _text(node: Node) -> str:
+    return node.enforcers[0].has["varmor-default-web"].apparmor or ""
+
+
+def test_a_behaviour_model_beside_the_policy(node: Node) -> None:
+    (node.policies / "web.yaml").write_text(DEFENSE)
+    assert "'varmor-default-web' of the namespace default is missing" in node.run().conditions["Accepted"].message
+    model = node.policies / "model.yaml"
+    model.write_text(MODEL.replace("FILE", "nginx"))
+    assert node.run().ready
+    assert "/usr/sbin/nginx mr," in _text(node)
+    model.write_text(MODEL.replace("FILE", "apache2"))
+    state = node.run()
+    assert state.active is not None
+    assert (state.active.number, "/usr/sbin/apache2 mr," in _text(node)) == (2, True)
+    model.unlink()
+    state = node.run()
+    assert (state.ready, state.in_force) == (False, True), "what was in force stays without the model"
+
+
+def test_two_models_of_one_name_are_an_error_of_the_second(node: Node) -> None:
+    (node.policies / "a.yaml").write_text(MODEL.replace("FILE", "nginx"))
+    (node.policies / "b.yaml").write_text(DEFENSE + "---\n" + MODEL.replace("FILE", "apache2"))
+    node.reconciler.reconcile()
+    assert (
+        "ArmorProfileModel default/varmor-default-web: is already defined in" in node.reconciler.file_errors["b.yaml"]
+    )
+    assert "a.yaml" in node.reconciler.file_errors["b.yaml"]
+
+
+def test_what_does_nothing_is_a_condition(node: Node) -> None:
+    node.write("disallow-mount, DISALLOW_MOUNT")
+    condition = node.run().conditions["Effective"]
+    assert (condition.status, condition.reason) == (False, "PartlyWithoutEffect")
+    assert "spec.policy.enhanceProtect.hardeningRules[1]: repeats" in condition.message
+
+
+class _Parser(MemoryEnforcer):
+    """Answers as AppArmor does when apparmor_parser does not take a line."""
+
+    def check(self, profile: Profile) -> None:
+        text = profile.apparmor or ""
+        for number, line in enumerate(text.splitlines(), start=1):
+            if "/nonsense" in line:
+                raise AppArmorTextError(profile.name, f"AppArmor parser error at line {number}: syntax error", text)
+
+
+def test_a_raw_rule_that_the_parser_refuses_is_named_with_its_line(node: Node) -> None:
+    node.enforcers = [_Parser("AppArmor", Enforcer.APPARMOR)]
+    node.store.close()
+    node.start()
+    raw = "      appArmorRawRules:\n        - rules: |\n            deny /ok w,\n            deny /nonsense w,\n"
+    (node.policies / "web.yaml").write_text(
+        MANIFEST.replace("AppArmorBPF", "AppArmor").replace("RULE", "disallow-mount") + raw
+    )
+    line = (node.policies / "web.yaml").read_text().splitlines().index("            deny /nonsense w,") + 1
+    message = node.run().conditions["Accepted"].message
+    assert f"web.yaml:{line}" in message
+    assert "appArmorRawRules[0].rules" in message

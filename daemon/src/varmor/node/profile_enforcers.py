@@ -110,6 +110,9 @@ class BpfProfiles:
         """Publish the tables in the profile's slot."""
         if profile.bpf is not None:
             self._bpf.apply(profile.name, profile.digest, profile.bpf, observe=profile.observe)
+            if profile.bpf.executables:
+                # Programs that run already get the rules that are theirs now.
+                self._bpf.adopt()
 
     def holds(self, profile: Profile) -> bool:
         """Whether the slot holds this revision."""
