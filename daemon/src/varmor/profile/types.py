@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
@@ -275,18 +276,17 @@ class Profile:
 
     def content(self) -> dict[str, Any]:
         """All that the kernel would load, as plain JSON values in a stable order."""
-        bpf = None if self.bpf is None else json.loads(json.dumps(asdict(self.bpf), default=str))
         return {
             "name": self.name,
             "mode": self.mode.value,
             "enforcers": list(self.enforcers.names()),
             "apparmor": self.apparmor,
             "seccomp": self.seccomp,
-            "bpf": bpf,
+            "bpf": _plain(self.bpf),
             "unit": [list(pair) for pair in self.unit.directives],
             "observe": self.observe,
             "refused_syscalls": [
-                {"names": list(item.names), "args": [asdict(arg) for arg in item.args], "origin": item.origin}
+                {"names": list(item.names), "args": _plain(item.args), "origin": item.origin}
                 for item in self.refused_syscalls
             ],
         }
@@ -296,3 +296,21 @@ class Profile:
         """SHA-256 over :meth:`content`, hexadecimal: equal digests load equal profiles."""
         text = json.dumps(self.content(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Rules as JSON values. ``dataclasses.asdict`` would copy every part of them three times over."""
+    if isinstance(value, bool | str | None):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _field_names(value.__class__)}
+    return str(value)
+
+
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
