@@ -65,9 +65,53 @@ static __always_inline int bind_at_exec(struct linux_binprm *bprm, u32 *workload
 	return flags & (BIND_UNIT | BIND_ENTRY_ONCE) ? BINDS_UNJUDGED : BINDS;
 }
 
+static long rewrite_byte(u64 index, struct scratch **context)
+{
+	struct scratch *scratch = *context;
+	struct rewriting *at = &scratch->rewriting;
+	u8 byte = scratch->path[--at->read & PATH_MASK];
+	bool stays;
+
+	if (byte != '/') {
+		scratch->path[--at->write & PATH_MASK] = byte;
+		at->size++;
+		at->dots += byte == '.';
+		return 0;
+	}
+	stays = at->size && (at->dots != at->size || at->size > 2);
+	if (!stays) {
+		at->skipped += at->size == 2;
+	} else if (at->skipped) {
+		at->skipped--;
+		stays = false;
+	}
+	if (stays) {
+		scratch->path[--at->write & PATH_MASK] = '/';
+		at->kept = at->write;
+	}
+	at->write = at->kept;
+	at->size = 0;
+	at->dots = 0;
+	return 0;
+}
+
+/* Rewrites scratch->path[offset, end); returns where it begins then. */
+static __noinline int normalise(struct scratch *scratch, u32 offset, u32 end)
+{
+	struct rewriting *at = &scratch->rewriting;
+	struct scratch *context = scratch;
+
+	__builtin_memset(at, 0, sizeof(*at));
+	at->read = end;
+	at->write = end;
+	at->kept = end;
+	bpf_loop(end - offset, rewrite_byte, &context, 0);
+	return at->write;
+}
+
 /*
  * The name that was given to execve(2), as a path: a multi-call program such as busybox does what its symbolic link is
- * called, and the link's name is nowhere else. A relative name is taken from the working directory; `.` and `..` stay.
+ * called, and the link's name is nowhere else. A relative name is taken from the working directory.
  */
 static __always_inline struct location name_of_exec(struct scratch *scratch, struct linux_binprm *bprm)
 {
@@ -77,23 +121,29 @@ static __always_inline struct location name_of_exec(struct scratch *scratch, str
 	struct location location = {};
 	struct dentry *dentry;
 	struct vfsmount *mount;
-	u32 start;
+	u32 start, end = PATH_END;
+	int offset = 0;
 
 	if (size <= 1 || size > PATH_SIZE)
 		return unknown(REASON_PATH_TOO_LONG);
 	if (scratch->path[0] == '/') {
-		location.length = size - 1;
-		return location;
+		end = size - 1;
+	} else {
+		if (size >= PATH_SIZE - 2)
+			return unknown(REASON_PATH_TOO_LONG);
+		start = PATH_SIZE - (u32)size;
+		bpf_probe_read_kernel(&scratch->path[start & PATH_MASK], (u32)size & PATH_MASK, name);
+		start--;
+		scratch->path[start & PATH_MASK] = '/';
+		dentry = BPF_CORE_READ(task, fs, pwd.dentry);
+		mount = BPF_CORE_READ(task, fs, pwd.mnt);
+		offset = walk_path(scratch, dentry, mount, start);
+		if (offset < 0)
+			return unknown(-offset);
 	}
-	if (size >= PATH_SIZE - 2)
-		return unknown(REASON_PATH_TOO_LONG);
-	start = PATH_SIZE - (u32)size;
-	bpf_probe_read_kernel(&scratch->path[start & PATH_MASK], (u32)size & PATH_MASK, name);
-	start--;
-	scratch->path[start & PATH_MASK] = '/';
-	dentry = BPF_CORE_READ(task, fs, pwd.dentry);
-	mount = BPF_CORE_READ(task, fs, pwd.mnt);
-	return walked(walk_path(scratch, dentry, mount, start));
+	location.offset = normalise(scratch, offset, end);
+	location.length = end - location.offset;
+	return location;
 }
 
 static __always_inline struct location file_of_exec(struct scratch *scratch, struct linux_binprm *bprm)
@@ -131,6 +181,7 @@ static __noinline int judge_exec(struct profile *profile, struct scratch *scratc
 	if (!(wanted & EXEC_JUDGED) && *executable)
 		return 0;
 	location = name_of_exec(scratch, bprm);
+	scratch->request.defaults = 0; /* an allow-list names files, not what they may be called */
 	if (wanted & EXEC_JUDGED)
 		verdict = judge_path(profile, scratch, location.offset, location.length);
 	if (!verdict && wanted & EXEC_CHANGES_RULES && !*executable)

@@ -22,6 +22,17 @@ struct request {
 	u32 accept;   /* the answer: what the automata say about the path */
 };
 
+/*
+ * A path that is written anew from its end on, without empty components, "." and "..". It does not lie on the stack: before
+ * 6.7 the verifier looks at a callback once only, with the values of its first call, and drops what those do not reach.
+ */
+struct rewriting {
+	u32 read, write;
+	u32 kept;	  /* where what stays begins */
+	u32 size, dots; /* of the component that is being read */
+	u32 skipped;	  /* components to leave out, for the ".." behind them */
+};
+
 struct mount_request {
 	u64 identity;
 	u64 fstype[FSTYPE_SIZE / 8]; /* as text, zero padded: compared as words */
@@ -45,6 +56,7 @@ struct scratch {
 	u8 text[TEXT_SIZE]; /* directly after the header: both go to the ring buffer as one record */
 	u32 states[STATES];
 	struct request request;
+	struct rewriting rewriting;
 	struct mount_request mount;
 };
 
