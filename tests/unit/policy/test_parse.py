@@ -182,6 +182,7 @@ BAD = [
     ("spec.target", {"kind": "Pod", "name": "x", "image": "y"}, "is not chosen by image"),
     ("spec.target", {"kind": "Pod", "selector": {}}, "an empty selector would match everything"),
     ("spec.target", {"kind": "Pod", "selector": {"matchLabels": {"a b": "c"}}}, "is not a label name"),
+    ("spec.target", {"kind": "Pod", "selector": {"matchLabels": {"a\nb": "c"}}}, "matchLabels.'a\\nb': 'a\\nb' is not"),
     ("spec.target", {"kind": "Pod", "selector": {"matchLabels": {"a": "b c"}}}, "is not a label value"),
     (
         "spec.target",

@@ -96,7 +96,8 @@ class Cursor:
         item = data.get(name) if isinstance(data, dict) else None
         if item is None or item.data is None:
             return None
-        return Cursor(item, f"{self.path}.{name}" if self.path else name, self.subject, self.positions)
+        step = name if name.isprintable() and len(name) <= 320 else _short(name)
+        return Cursor(item, f"{self.path}.{step}" if self.path else step, self.subject, self.positions)
 
     def string(self, *, empty: bool = False, limit: int = 4096) -> str:
         """The value as a string.
