@@ -105,6 +105,15 @@ def test_not_possible(old: dict[str, Any], new: dict[str, Any], phase: Phase, fi
     assert "\n" not in str(caught.value)
 
 
+def test_the_phase_may_come_with_the_manifest() -> None:
+    document = made("BehaviorModeling").manifest
+    check_update(parse_object(document, "m"), made())
+    old = parse_object({**document, "status": {"phase": "Modeling"}}, "m")
+    with pytest.raises(PolicyError, match="while behaviour is modelled"):
+        check_update(old, made())
+    check_update(old, made(), Phase.COMPLETED)
+
+
 def test_all_faults_can_be_had() -> None:
     old = made("BehaviorModeling", enforcer="AppArmor")
     new = made(enforcer="BPF", target={"kind": "Unit", "name": "a.service"})

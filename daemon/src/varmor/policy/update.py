@@ -16,9 +16,10 @@ _MODE = "spec.policy.mode"
 _REMOVABLE = Enforcer.BPF
 
 
-def check_update(old: Policy, new: Policy, phase: str = Phase.UNKNOWN) -> None:
-    """Check that ``old``, which stands in ``phase`` (a :class:`Phase`, empty if unknown), may become ``new``.
+def check_update(old: Policy, new: Policy, phase: str = "") -> None:
+    """Check that ``old``, which stands in ``phase``, may become ``new``.
 
+    ``phase`` is a :class:`Phase`; where it is empty, the status in the manifest of ``old`` counts, if there is one.
     That ``new`` by itself is right, for example that its mode has the part that it needs, was checked by parsing it.
 
     Raises:
@@ -28,8 +29,9 @@ def check_update(old: Policy, new: Policy, phase: str = Phase.UNKNOWN) -> None:
         raise error
 
 
-def refusals(old: Policy, new: Policy, phase: str = Phase.UNKNOWN) -> Iterator[PolicyError]:
+def refusals(old: Policy, new: Policy, phase: str = "") -> Iterator[PolicyError]:
     """All changes from ``old`` to ``new`` that are not possible in ``phase``."""
+    phase = phase or _phase_of(old)
     if old.key != new.key:
         yield new.error(
             "metadata.name", f"this is another object than {old.key}; an update keeps kind, namespace and name"
@@ -43,6 +45,12 @@ def refusals(old: Policy, new: Policy, phase: str = Phase.UNKNOWN) -> Iterator[P
     if phase == Phase.MODELING:
         yield from _while_modeling(old, new)
     yield from _enforcers(old, new)
+
+
+def _phase_of(policy: Policy) -> str:
+    """What the status says that came with a manifest, as ``kubectl get -o yaml`` prints it."""
+    status = policy.manifest.get("status")
+    return str(status.get("phase", "")) if isinstance(status, dict) else ""
 
 
 def _shown(policy: Policy) -> str:
