@@ -54,8 +54,6 @@ def _version(version: tuple[int, int]) -> str:
 
 def _condition(arg: SyscallArg) -> str:
     name = f"arg{arg.index}"
-    if arg.op == "SCMP_CMP_NE":
-        return f"{name} is not {_number(arg.value)}"
     if arg.value == 0xFFFFFFFF:
         return f"{name} is {_number(arg.value_two)}"
     if arg.value == arg.value_two:

@@ -214,16 +214,13 @@ def _syscall(form: dict[str, Any]) -> SyscallForm:
 
 
 def _arg(arg: dict[str, Any]) -> SyscallArg:
-    """A condition: ``is`` a value, ``has`` all of some bits, ``is`` a value under a ``mask``, or is ``not`` a value.
+    """A condition: ``is`` a value, ``is`` a value under a ``mask``, or ``has`` all of some bits.
 
     The kernel reads int arguments from the lower half of the register only, so a value is compared under a mask of 32
-    bits: a program that sets the upper half does not get past it. ``not`` compares the whole register, so that such a
-    program is refused as well.
+    bits: a program that sets the upper half does not get past it.
     """
     index = arg.pop("index")
-    if "not" in arg:
-        made = SyscallArg(index, arg.pop("not"), "SCMP_CMP_NE")
-    elif "has" in arg:
+    if "has" in arg:
         bits = arg.pop("has")
         made = SyscallArg(index, bits, _MASKED, bits)
     else:
