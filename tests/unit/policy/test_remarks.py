@@ -99,6 +99,21 @@ def test_idle_parts() -> None:
     assert [remark.field for remark in remarks(parse_object(document, "m"))] == ["spec.policy.modelingOptions"]
 
 
+@pytest.mark.parametrize(
+    ("target", "idle"),
+    [
+        ({"kind": "Container", "name": "web"}, True),
+        ({"kind": "Unit", "name": "a.service"}, True),
+        ({"kind": "Pod", "name": "p"}, False),
+    ],
+)
+def test_rolling_out_is_for_clusters(target: dict[str, Any], idle: bool) -> None:
+    document = manifest(target=target)
+    document["spec"]["updateExistingWorkloads"] = True
+    fields = [remark.field for remark in remarks(parse_object(document, "m"))]
+    assert fields == (["spec.updateExistingWorkloads"] if idle else [])
+
+
 def test_containers_of_a_target() -> None:
     made = policy(target={"kind": "Pod", "name": "p", "containers": ["a", "a"]})
     assert [remark.field for remark in remarks(made)] == ["spec.target.containers[1]"]

@@ -22,6 +22,10 @@ from varmor.policy.types import (
 )
 
 _POLICY = "spec.policy"
+_NO_ROLLOUT = (
+    "nothing starts containers and units of a node again; what runs already gets the part of AppArmor and Seccomp when "
+    "it is started the next time"
+)
 # Where the parsed value is called otherwise than the field of the manifest.
 _FIELD_NAMES = {
     "apparmor_raw_rules": "appArmorRawRules",
@@ -46,6 +50,8 @@ def remarks(policy: Policy) -> tuple[Remark, ...]:
     That ``enhanceProtect`` is idle in another mode is said where policies are compiled.
     """
     found = [*_repeated(policy.target.containers, "spec.target.containers")]
+    if policy.update_existing_workloads and policy.target.kind.local:
+        found.append(Remark("spec.updateExistingWorkloads", _NO_ROLLOUT))
     if policy.enhance_protect is not None:
         found += _of_rules(policy.enhance_protect, f"{_POLICY}.enhanceProtect")
     if policy.modeling_options is not None and policy.mode is not Mode.BEHAVIOR_MODELING:
