@@ -96,7 +96,7 @@ struct {
 	__type(key, u32);
 	__type(value, struct byte_classes);
 	__uint(max_entries, 4096);
-} classes SEC(".maps");
+} columns SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -56,8 +56,8 @@ __noinline u32 match_pair(struct scratch *scratch, const struct automaton_pair *
 	first = pair->a.classes;
 	second = pair->b.classes;
 	rows = bpf_map_lookup_elem(&table, &zero);
-	classes_a = bpf_map_lookup_elem(&classes, &first);
-	classes_b = bpf_map_lookup_elem(&classes, &second);
+	classes_a = bpf_map_lookup_elem(&columns, &first);
+	classes_b = bpf_map_lookup_elem(&columns, &second);
 	if (!rows || !classes_a || !classes_b)
 		return 0;
 	run.path = scratch->path;
@@ -92,7 +92,7 @@ static __noinline u32 match_path(struct scratch *scratch, struct profile *profil
 static __always_inline u32 change_below_of(const u32 *rows, struct automaton *automaton, u32 old, u32 new)
 {
 	u32 index = automaton->classes, before, after, mask = table_words - 1, change = 0;
-	struct byte_classes *map = bpf_map_lookup_elem(&classes, &index);
+	struct byte_classes *map = bpf_map_lookup_elem(&columns, &index);
 
 	if (!map)
 		return BELOW_LOSES | BELOW_GAINS;

@@ -111,17 +111,24 @@ static __always_inline bool is_before_exec(struct task_struct *task)
 	return BPF_CORE_READ(task, mm, exe_file, f_inode) == BPF_CORE_READ(parent, mm, exe_file, f_inode);
 }
 
-/* The program with rules of its own that a task runs, or that its parent has executed. 0: none. */
+/*
+ * The program with rules of its own that a task runs, or that its parent has executed. 0: none. What the table of processes
+ * knows comes first: the daemon writes there what the programs of an earlier version knew.
+ */
 static __always_inline u32 executable_of(struct task_struct *task, u32 workload)
 {
 	struct task_struct *parent = task->real_parent;
 	struct task_binding *binding;
+	struct process *process;
 	struct scratch *scratch;
 	struct subject who;
 	struct path path = {};
-	u32 index, executable = 0;
+	u32 tgid = task->tgid, index, executable = 0;
 	int offset;
 
+	process = bpf_map_lookup_elem(&pids, &tgid);
+	if (process && process->workload == workload && process->executable)
+		return process->executable;
 	if (!rules_of(workload, 0, &who) || !who.profile->children)
 		return 0;
 	scratch = take_scratch(&index);

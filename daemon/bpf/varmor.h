@@ -131,7 +131,7 @@ struct mount_binding {
 
 struct automaton {
 	u32 start;   /* word index of the start state's row in the table; 0: matches nothing */
-	u32 classes; /* index in `classes` */
+	u32 classes; /* index in `columns` */
 };
 
 /* They run side by side: two chains of loads that do not wait for each other cost hardly more than one. */

@@ -156,10 +156,10 @@ def test_entrypoint_is_a_target(workload: Workload, place: Path) -> None:
 class _Talk:
     """A shell that runs as the target and does one line after the other."""
 
-    def __init__(self, workload: Workload, place: Path) -> None:
+    def __init__(self, cgroup: Cgroup, *command: str) -> None:
         self._process = subprocess.Popen(
-            [f"{place}/interpreter"],
-            preexec_fn=workload.cgroup.enter,  # noqa: PLW1509 - as all of the tests' processes
+            command,
+            preexec_fn=cgroup.enter,  # noqa: PLW1509 - as all of the tests' processes
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -188,7 +188,7 @@ class _Talk:
 def talk(workload: Workload, place: Path) -> Iterator[_Talk]:
     """A target that runs on while its rules change."""
     workload.apply(_profile(place))
-    shell = _Talk(workload, place)
+    shell = _Talk(workload.cgroup, f"{place}/interpreter")
     yield shell
     shell.close()
 
@@ -212,7 +212,7 @@ def test_revisions_reach_running_targets(workload: Workload, talk: _Talk, place:
 
 def test_what_runs_already_gets_the_rules_of_its_program(workload: Workload, place: Path) -> None:
     workload.apply(BpfProfile())
-    shell = _Talk(workload, place)
+    shell = _Talk(workload.cgroup, f"{place}/interpreter")
     read = f"cat {place}/secret"
     try:
         assert shell.say(read) == "secret"
@@ -227,7 +227,7 @@ def test_what_runs_already_gets_the_rules_of_its_program(workload: Workload, pla
 
 def test_unbound_process_is_adopted_with_the_rules_of_its_program(workload: Workload, place: Path) -> None:
     workload.enforcer.unbind_cgroup(workload.cgroup.id)
-    shell = _Talk(workload, place)
+    shell = _Talk(workload.cgroup, f"{place}/interpreter")
     try:
         assert shell.say(f"cat {place}/secret") == "secret"
         workload.apply(_profile(place))
@@ -321,6 +321,35 @@ def test_killed_between_steps(free: Cgroup, place: Path, step: str, digest: str,
         assert DENIED in free.run(f"{place}/tool {place}/secret").stderr
         following.detach()
     finally:
+        pins.discard_all()
+
+
+@pytest.mark.usefixtures("enforcer")
+def test_upgrade_keeps_the_rules_of_running_programs(free: Cgroup, place: Path) -> None:
+    """Of a script, too: what it runs is its interpreter, which has no rules of its own."""
+    pins = PinDirectory(BPFFS / "varmor_executables")
+    pins.discard_all()
+    profile = _profile(place, targets=("script",))
+    (place / "script").write_text('#!/bin/sh\nwhile read -r line; do eval "$line"; done\n')
+    old = BpfEnforcer(Settings(table_bytes=1 << 15), pins)
+    new = BpfEnforcer(Settings(table_bytes=1 << 16), pins)
+    try:
+        old.start()
+        old.apply("varmor-upgraded", "aa" * 32, profile)
+        old.bind_cgroup(free.id, "varmor-upgraded", 79, host_mounts=True)
+        shell = _Talk(free, f"{place}/script")
+        assert DENIED in shell.say(f"cat {place}/secret")
+        new.start()
+        new.apply("varmor-upgraded", "aa" * 32, profile)
+        new.adopt()
+        assert new.retire_previous() == 1
+        assert DENIED in shell.say(f"cat {place}/secret")
+        assert shell.say(f"cat {place}/open") == "open"
+        assert free.run(f"cat {place}/secret").stdout == "secret"
+        shell.close()
+    finally:
+        old.close()
+        new.close()
         pins.discard_all()
 
 

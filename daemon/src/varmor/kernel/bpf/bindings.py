@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from varmor.kernel.bpf import cgroup
-from varmor.kernel.bpf.layout import UNIT_PATH_SIZE, BindFlag, BoundTask, CgroupBinding
+from varmor.kernel.bpf.layout import UNIT_PATH_SIZE, BindFlag, BoundTask, CgroupBinding, Process
 from varmor.kernel.bpf.libbpf import BpfError
 from varmor.kernel.bpf.mapset import BindingMaps, UnitKey
 
@@ -133,6 +133,25 @@ class Bindings:
         if process is None:
             return None
         return int(self._maps.workloads[process.workload].number) or None
+
+    def executables(self) -> dict[int, tuple[int, int]]:
+        """Processes that have the rules of a program: their workload's number, and the number of the program.
+
+        Empty for maps of a version that did not know such rules.
+        """
+        if self._maps.pids.value_size != ctypes.sizeof(Process):
+            return {}
+        return {
+            int(pid.value): (self._maps.workloads[process.workload].number, process.executable)
+            for pid, process in self._maps.pids.items()
+            if process.executable
+        }
+
+    def expect_executable(self, pid: int, workload: int, executable: int) -> None:
+        """Have :meth:`adopt` give a process the rules of a program, whatever it runs."""
+        index = self._index.get(workload)
+        if index is not None:
+            self._maps.pids.put(ctypes.c_uint32(pid), Process(index, executable))
 
     def adopt(self) -> list[BoundTask]:
         """Bind the tasks that already run in bound cgroups. Repeated until a pass finds none: tasks fork meanwhile."""

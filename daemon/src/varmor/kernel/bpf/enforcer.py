@@ -104,10 +104,13 @@ class BpfEnforcer:
         try:
             names = old.slot_names()
             known = {(binding.cgroup_id, binding.unit) for binding in self._bindings.all()}
-            for binding in Bindings(old).all():
+            earlier = Bindings(old)
+            for binding in earlier.all():
                 name = names.get(binding.slot)
                 if name is not None and (binding.cgroup_id, binding.unit) not in known:
                     self._bind_again(name, binding)
+            for pid, (workload, executable) in earlier.executables().items():
+                self._bindings.expect_executable(pid, workload, executable)
         finally:
             old.close()
         self.adopt()

@@ -89,7 +89,8 @@ class MapSet(BindingMaps):
         pins = self.pins
         self.children = self._keep(HashMap(pins / "map_children", ChildKey, ctypes.c_uint32))
         self.table = self._keep(SharedArray(pins / "map_table", ctypes.c_uint32))
-        self.classes = self._keep(SharedArray(pins / "map_classes", ctypes.c_uint8))
+        # Not "map_classes": a daemon with shorter records looks for that, and must not take these for its own
+        self.classes = self._keep(SharedArray(pins / "map_columns", ctypes.c_uint8))
         self.networks = self._keep(HashMap(pins / "map_networks", NetworkKey, NetworkValue))
         self.ports = self._keep(SharedArray(pins / "map_ports", PortRangeRecord))
         self.counters = self._keep(HashMap(pins / "map_counters", ctypes.c_uint32, ctypes.c_uint64))
