@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from varmor.catalog.types import Catalog
-from varmor.policy.armor_profile_model import ArmorProfileModel
 from varmor.policy.types import Enforcer, Mode, Policy
 from varmor.profile.compile_apparmor import apparmor_text, check_raw_rules
 from varmor.profile.compile_bpf import bpf_profile
@@ -15,6 +15,9 @@ from varmor.profile.compile_seccomp import seccomp_part
 from varmor.profile.request import Request
 from varmor.profile.selection import check_expressible, select_rules
 from varmor.profile.types import NodeFacts, Profile
+
+if TYPE_CHECKING:
+    from varmor.policy.armor_profile_model import ArmorProfileModel
 
 
 def compile_policy(

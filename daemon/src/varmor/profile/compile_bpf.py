@@ -7,7 +7,6 @@ from varmor.policy.types import BpfDefense, Mode, ProfileType
 from varmor.profile.bpf import BpfBuilder, executable_rules
 from varmor.profile.bpf_allow import allow_list
 from varmor.profile.bpf_default import runtime_default_beside
-from varmor.profile.bpf_model import allow_list_of_model
 from varmor.profile.bpf_raw import add_raw_rules
 from varmor.profile.bpf_shadow import shadow_notes
 from varmor.profile.model import find_model
@@ -71,5 +70,8 @@ def _allow_list(request: Request, part: BpfDefense) -> AllowList:
     if part.profile_type is ProfileType.CUSTOM:
         place = request.place(f"{_PART_FIELD}.customProfile")
         return allow_list(part.custom_profile, place, request.reaction, request.notes)
+    # The classes of models take a while to be made, and hardly any policy needs them.
+    from varmor.profile.bpf_model import allow_list_of_model  # noqa: PLC0415
+
     place = request.place(f"{_PART_FIELD}.profileType")
     return allow_list_of_model(find_model(request, place), place, request.reaction, request.notes)

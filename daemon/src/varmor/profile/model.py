@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
-from varmor.policy.armor_profile_model import ArmorProfileModel
-from varmor.policy.profile_content import ProfileContent, ProfileMode
+from typing import TYPE_CHECKING
+
 from varmor.profile.place import Place
 from varmor.profile.request import Request
+
+if TYPE_CHECKING:
+    from varmor.policy.armor_profile_model import ArmorProfileModel
 
 
 def find_model(request: Request, place: Place) -> ArmorProfileModel:
@@ -33,14 +36,11 @@ def model_text(request: Request, place: Place, enforcer: str) -> str:
         PolicyError: the model is missing, or has no such profile.
     """
     model = find_model(request, place)
-    content = model.data.profile or _NOTHING
-    text = content.apparmor if enforcer == "AppArmor" else content.seccomp
+    content = model.data.profile
+    text = "" if content is None else content.apparmor if enforcer == "AppArmor" else content.seccomp
     if not text:
         raise place.error(
             f"{model} has no {enforcer} profile: model the workload with {enforcer} among the enforcers, or use "
             "profileType Custom"
         )
     return text
-
-
-_NOTHING = ProfileContent(name="", enforcer="", mode=ProfileMode.ENFORCE)

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from varmor.policy.armor_profile_model import ArmorProfileModel
 from varmor.policy.parse import profile_name
 from varmor.policy.types import Enforcer, Mode, Policy, TargetKind
 from varmor.profile.place import Place
 from varmor.profile.selection import Reaction, Selected
 from varmor.profile.types import NodeFacts, NoEffect
+
+if TYPE_CHECKING:
+    from varmor.policy.armor_profile_model import ArmorProfileModel
 
 DEFENSE_FIELD = "spec.policy.defenseInDepth"
 
