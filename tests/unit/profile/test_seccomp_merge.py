@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.manifests import profile
+from tests.unit.profile.seccomp_bpf import build, returned, run
 from tests.unit.profile.test_seccomp_condition import args_strategy, points
 from varmor.profile.seccomp_merge import SeccompProfileError, merge
-from varmor.profile.seccomp_simulate import verdict
+from varmor.profile.seccomp_simulate import simulate, verdict
 
 NEWUSER = 0x10000000
 
@@ -95,23 +96,69 @@ def test_no_architectures_in_the_base_means_native_only() -> None:
     assert "architectures" not in merged
 
 
+def _prctl(index: int, value: int, operator: str, action: str) -> dict[str, Any]:
+    args = [{"index": index, "value": value, "op": f"SCMP_CMP_{operator}"}]
+    return {"names": ["prctl"], "action": f"SCMP_ACT_{action}", "args": args}
+
+
 def test_what_cannot_be_said_is_refused_and_reported() -> None:
-    base: dict[str, Any] = {
-        "defaultAction": "SCMP_ACT_ERRNO",
-        "syscalls": [
-            {"names": ["prctl"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 9, "op": "SCMP_CMP_NE"}]}
-        ],
-    }
-    ours = _ours(
-        syscallRawRules=[
-            {"names": ["prctl"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 0, "value": 5, "op": "SCMP_CMP_EQ"}]}
-        ]
-    )
-    merged, notes = merge(base, ours)
+    base = {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [_prctl(1, 9, "NE", "ALLOW")]}
+    merged, notes = merge(base, _ours(syscallRawRules=[_prctl(1, 5, "EQ", "ERRNO")]))
     assert [note.field for note in notes] == ["linux.seccomp"]
     assert "prctl: the conditions of several rules overlap" in notes[0].message
-    for value in (5, 9, 1 << 32 | 5):
-        assert verdict(merged, "prctl", [value]).name == "SCMP_ACT_ERRNO"
+    for value in (4, 5, 9):
+        assert verdict(merged, "prctl", [0, value]).name == "SCMP_ACT_ERRNO"
+
+
+def test_within_32_bits_all_can_be_said() -> None:
+    base = {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [_prctl(0, 9, "NE", "ALLOW")]}
+    merged, notes = merge(base, _ours(syscallRawRules=[_prctl(0, 5, "EQ", "ERRNO")]))
+    assert notes == []
+    for value in (5, 9, 1 << 32 | 5, 1 << 32 | 9):
+        assert verdict(merged, "prctl", [value]).denies
+    assert not verdict(merged, "prctl", [4]).denies
+
+
+# What container runtimes say of sockets: anything but AF_VSOCK.
+_SOCKETS: dict[str, Any] = {
+    "defaultAction": "SCMP_ACT_ERRNO",
+    "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+    "syscalls": [
+        {"names": ["read", "socketcall", "connect"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]},
+    ],
+}
+
+
+def _socket_rule(*values: int) -> dict[str, Any]:
+    args = [{"index": index, "value": value, "op": "SCMP_CMP_EQ"} for index, value in enumerate(values)]
+    return {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "args": args}
+
+
+def test_a_refusal_of_some_sockets_leaves_the_others() -> None:
+    merged, notes = merge(_SOCKETS, _ours(syscallRawRules=[_socket_rule(2, 1, 6), _socket_rule(2, 1, 0)]))
+    program = build(merged)
+    refused = [(2, 1, 0), (2, 1, 6), (2 + (1 << 32), 1, 6), (40, 1, 0), (40 + (1 << 32), 1, 0)]
+    for point in [*refused, (2, 2, 17), (1, 1, 0), (10, 1, 6), (38, 5, 0)]:
+        assert simulate(merged, "socket", point).action.denies == (point in refused)
+        assert (run(program, "SCMP_ARCH_X86_64", 41, point) == returned("SCMP_ACT_ALLOW", None)) == (
+            point not in refused
+        )
+    # socketcall hides the arguments, and libseccomp would open it for what the base allows in part.
+    assert merged["architectures"] == ["SCMP_ARCH_X86_64", "SCMP_ARCH_X32"]
+    assert "leaves SCMP_ARCH_X86 out" in notes[0].message
+
+
+def test_a_whole_refusal_closes_socketcall_for_this_call_alone() -> None:
+    ours = _ours(syscallRawRules=[{"names": ["socket"], "action": "SCMP_ACT_ERRNO"}])
+    merged, notes = merge(_SOCKETS, ours)
+    assert notes == []
+    program = build(merged)
+    for filtered, made in ((merged, program), (ours, build(ours))):
+        for number, denied in ((1, True), (3, False)):
+            assert simulate(filtered, "socketcall", [number], arch="SCMP_ARCH_X86").action.denies is denied
+            allowed = run(made, "SCMP_ARCH_X86", 102, [number]) == returned("SCMP_ACT_ALLOW", None)
+            assert allowed is not denied
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Sequence
 
 from varmor.policy.types import Policy, SyscallArg
 from varmor.profile.seccomp_arguments import KINDS, TWINS
-from varmor.profile.seccomp_condition import FULL, MAX_CELLS, Cell, make_cell
-from varmor.profile.seccomp_table import cells_of
+from varmor.profile.seccomp_condition import FULL, MAX_CELLS, Cell, holds, make_cell
+from varmor.profile.seccomp_table import Rule, cells_of
 from varmor.profile.types import NoEffect
 
 _BITS = {"h": 16, "i": 32}
+_FEW = {("socket", 0): 64, ("socketpair", 0): 64, ("socketcall", 0): 32}
+"""Arguments of which the kernel accepts values below a small number only: AF_MAX and SYS_SENDMMSG, rounded up."""
 _NULL = 0
 _NAME_IT = "unless a rule of its own refuses it, this is a way around"
 _HIDDEN = {"clone": ("clone3", (0,)), "open": ("openat2", (1, 2)), "openat": ("openat2", (2, 3))}
@@ -82,11 +84,36 @@ def allowing_cells(name: str, args: Sequence[SyscallArg]) -> list[Cell]:
     return _cells(name, args, refusing=False)
 
 
+def kernel_rules(name: str, rules: Iterable[Rule], *, split: bool = False) -> list[Rule]:
+    """The same rules about the bits that the kernel reads: refusals reach at least so far, permissions no farther.
+
+    With ``split``, permissions are told apart by the values of an argument that has few, so that others can be cut out.
+    """
+    made: list[Rule] = []
+    for cell, action in rules:
+        args = list(cell)
+        if split and not action.denies:
+            said = {arg.index for arg in cell}
+            args += [
+                SyscallArg(index, count - 1, "SCMP_CMP_LE")
+                for (call, index), count in _FEW.items()
+                if call == name and index not in said
+            ]
+        cells = refusing_cells(name, args) if action.denies else allowing_cells(name, args)
+        made += [(one, action) for one in cells]
+    return made
+
+
 def _cells(name: str, args: Sequence[SyscallArg], *, refusing: bool) -> list[Cell]:
     kinds = KINDS.get(name, "")
     found: dict[Cell, None] = {}
     for cell in cells_of(args):
-        parts = [_exact(arg, _BITS.get(kinds[arg.index : arg.index + 1], 64), refusing=refusing) for arg in cell]
+        parts = [
+            _one_by_one(arg, _FEW[name, arg.index])
+            if not refusing and (name, arg.index) in _FEW
+            else _exact(arg, _BITS.get(kinds[arg.index : arg.index + 1], 64), refusing=refusing, alone=len(cell) == 1)
+            for arg in cell
+        ]
         for chosen in _bounded(parts, cell):
             made = make_cell(chosen)
             if made is not None:
@@ -104,12 +131,17 @@ def _bounded(parts: list[list[SyscallArg]], cell: Cell) -> Iterable[tuple[Syscal
     return itertools.product(*parts)
 
 
-def _exact(arg: SyscallArg, bits: int, *, refusing: bool) -> list[SyscallArg]:
+def _one_by_one(arg: SyscallArg, count: int) -> list[SyscallArg]:
+    return [SyscallArg(arg.index, value, "SCMP_CMP_EQ") for value in range(count) if holds(arg, value)]
+
+
+def _exact(arg: SyscallArg, bits: int, *, refusing: bool, alone: bool) -> list[SyscallArg]:
     """The comparison of the lower ``bits`` bits alone, as alternatives.
 
-    A refusal may hold in more cases than that, a permission in fewer; so each needs other operators rewritten.
+    A refusal may hold in more cases than that, a permission in fewer; so each needs other operators rewritten. Beside
+    comparisons of other arguments (not ``alone``) all become masks: libseccomp confuses the others there.
     """
-    if bits == 64:
+    if bits == 64 and (alone or arg.op in ("SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ")):
         return [arg]
     full = (1 << bits) - 1
     value, second = arg.value & full, arg.value_two & full
@@ -118,15 +150,15 @@ def _exact(arg: SyscallArg, bits: int, *, refusing: bool) -> list[SyscallArg]:
             return [SyscallArg(arg.index, full, "SCMP_CMP_MASKED_EQ", value)]
         case "SCMP_CMP_MASKED_EQ" if refusing:
             return [SyscallArg(arg.index, value, arg.op, second)]
-        case "SCMP_CMP_LT" if refusing:
+        case "SCMP_CMP_LT" if refusing or not alone:
             return _up_to(arg.index, value - 1, full)
-        case "SCMP_CMP_LE" if refusing:
+        case "SCMP_CMP_LE" if refusing or not alone:
             return _up_to(arg.index, value, full)
-        case "SCMP_CMP_NE" if not refusing:
+        case "SCMP_CMP_NE" if not refusing or not alone:
             return [SyscallArg(arg.index, 1 << bit, "SCMP_CMP_MASKED_EQ", ~value & (1 << bit)) for bit in range(bits)]
-        case "SCMP_CMP_GT" if not refusing:
+        case "SCMP_CMP_GT" if not refusing or not alone:
             return _from(arg.index, value + 1, full)
-        case "SCMP_CMP_GE" if not refusing:
+        case "SCMP_CMP_GE" if not refusing or not alone:
             return _from(arg.index, value, full)
     return [arg]
 

@@ -257,17 +257,43 @@ def subtract(cell: Cell, others: list[Cell]) -> tuple[list[Cell], bool]:
                     continue
                 if part is not None:
                     parts[part] = None
-        left = _without_subsumed(list(parts)) if len(parts) <= 4 * MAX_CELLS else list(parts)
+        left = _without_subsumed(list(parts))
         if len(left) > MAX_CELLS:
-            return [], False
+            left, exact = left[:MAX_CELLS], False
     return left, exact
 
 
 def _without_subsumed(cells: list[Cell]) -> list[Cell]:
-    """Leave out cells that another cell with fewer of the same comparisons covers."""
+    """Leave out cells that another one covers; the widest come first."""
     kept: list[Cell] = []
-    for cell in sorted(cells, key=len):
-        members = set(cell)
-        if not any(members.issuperset(other) for other in kept):
+    for cell in sorted(cells, key=_narrowness):
+        if not any(_covers(other, cell) for other in kept):
             kept.append(cell)
+            if len(kept) > MAX_CELLS:
+                break
     return kept
+
+
+def _narrowness(cell: Cell) -> int:
+    """How many bits the comparisons of a cell fix, counting a range or an inequality as few."""
+    return sum(arg.value.bit_count() if arg.op == "SCMP_CMP_MASKED_EQ" else _FIXED.get(arg.op, 1) for arg in cell)
+
+
+_FIXED = {"SCMP_CMP_EQ": 64}
+
+
+def _covers(wide: Cell, narrow: Cell) -> bool:
+    """Whether ``wide`` surely holds wherever ``narrow`` does."""
+    theirs = {arg.index: arg for arg in narrow}
+    return all(arg.index in theirs and _within(theirs[arg.index], arg) for arg in wide)
+
+
+def _within(narrow: SyscallArg, wide: SyscallArg) -> bool:
+    if narrow == wide:
+        return True
+    inner, outer = _to_set(narrow), _to_set(wide)
+    if not isinstance(inner, _Bits) or outer is None:
+        return False
+    if inner.mask == FULL:
+        return _contains(outer, inner.value)
+    return isinstance(outer, _Bits) and not outer.mask & ~inner.mask and inner.value & outer.mask == outer.value

@@ -80,8 +80,7 @@ def defense_filter(
     default = _default(default_action(imported.profile), reaction, field, notes)
     table: Table = defaultdict(list)
     for name, rules in read_table(imported.profile).items():
-        for cell, action in rules if reaction.deny else map(_observed, rules):
-            table[name] += _exact(name, cell, action)
+        table[name] += seccomp_abi.kernel_rules(name, rules if reaction.deny else map(_observed, rules))
     if container:
         _add_runtime_calls(table, field, notes)
     custom = _add_raw_rules(policy, table, reaction, notes)
@@ -92,12 +91,6 @@ def defense_filter(
             notes.append(NoEffect(field, overlap_note(name)))
     architectures = _architectures(imported.profile, decided, default, custom, field, notes)
     return _profile(imported.profile, default, decided, architectures, audit=reaction.audit)
-
-
-def _exact(name: str, args: Sequence[SyscallArg], action: Action) -> list[Rule]:
-    """A rule about the bits that the kernel reads: a refusal reaches at least so far, a permission no farther."""
-    cells = seccomp_abi.refusing_cells(name, args) if action.denies else seccomp_abi.allowing_cells(name, args)
-    return [(cell, action) for cell in cells]
 
 
 def _default(found: Action, reaction: Reaction, field: str, notes: list[NoEffect]) -> Action:
@@ -152,7 +145,7 @@ def _add_raw_rules(policy: Policy, table: Table, reaction: Reaction, notes: list
     for index, rule in enumerate(defense.raw_rules):
         entry = check_raw_rule(policy, f"{field}[{index}]", rule, notes)
         for name in all_names(entry) if entry.action.denies else entry.names:
-            table[name] += _exact(name, entry.args, entry.action)
+            table[name] += seccomp_abi.kernel_rules(name, [(cell, entry.action) for cell in cells_of(entry.args)])
         if entry.action.denies:
             refused.update(entry.names)
     if defense.raw_rules and not reaction.deny:

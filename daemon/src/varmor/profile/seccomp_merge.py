@@ -15,7 +15,8 @@ from typing import Any
 from varmor.errors import VarmorError
 from varmor.profile import seccomp_multiplex
 from varmor.profile.seccomp import overlap_note
-from varmor.profile.seccomp_condition import UnsayableError, intersect, subtract
+from varmor.profile.seccomp_abi import kernel_rules
+from varmor.profile.seccomp_condition import ALWAYS, UnsayableError, intersect, subtract
 from varmor.profile.seccomp_guard import guard
 from varmor.profile.seccomp_table import (
     ALLOW,
@@ -67,7 +68,7 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
     table: Table = {}
     for name in sorted(touched):
         rules, exact = _combine(
-            (our_table.get(name, []), our_default), (base_table.get(name, []), base_default), default
+            (our_table.get(name, []), our_default), (_base_rules(name, our_table, base_table), base_default), default
         )
         table[name] = rules
         if not exact:
@@ -84,6 +85,13 @@ def _merge(base: dict[str, Any], ours: dict[str, Any]) -> tuple[dict[str, Any], 
         merged["flags"] = flags
     guard(merged)
     return merged, notes
+
+
+def _base_rules(name: str, our_table: Table, base_table: Table) -> list[Rule]:
+    """The base's rules of a call. Where ours set conditions too, both must speak of the bits that the kernel reads."""
+    rules = base_table.get(name, [])
+    ours = our_table.get(name, [])
+    return kernel_rules(name, rules, split=True) if any(cell != ALWAYS for cell, _ in ours) else rules
 
 
 def _architectures(
@@ -136,7 +144,8 @@ def _combine(ours: Side, base: Side, default: Action) -> tuple[list[Rule], bool]
             if stricter == default:
                 continue
             pieces, clean = subtract(cell, [other for other, _ in others])
-            exact = exact and clean
+            # What is left out of a refusal is refused by the default.
+            exact = exact and (clean or (stricter.denies and default.denies))
             regions += [(piece, stricter) for piece in pieces]
     if not exact:
         refused = [rule for rule in (*our_rules, *base_rules) if rule[1].denies]
