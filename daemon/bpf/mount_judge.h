@@ -81,36 +81,33 @@ static __noinline void set_source(struct profile *profile, struct scratch *scrat
 	scratch->mount.text_length = start + bytes;
 }
 
-struct name {
-	const u8 *path;
-	u32 dots; /* since the last slash, as long as there is nothing else; ORDINARY otherwise */
-	bool crooked;
-};
-
 #define ORDINARY 3
 
-static long name_step(u64 index, struct name *name)
+/* Its state is in the buffer and not on the stack: before 6.7 the verifier looks at one call only, with what it knows of it. */
+static long name_step(u64 index, struct scratch **where)
 {
-	u8 byte = name->path[index & PATH_MASK];
+	struct scratch *scratch = *where;
+	struct spelling *spelling = &scratch->spelling;
+	u8 byte = scratch->path[index & PATH_MASK];
 
 	if (byte != '/') {
-		name->dots = byte == '.' && name->dots < ORDINARY ? name->dots + 1 : ORDINARY;
+		spelling->dots = byte == '.' && spelling->dots < ORDINARY ? spelling->dots + 1 : ORDINARY;
 		return 0;
 	}
-	name->crooked = name->dots != ORDINARY;
-	name->dots = 0;
-	return name->crooked;
+	spelling->crooked |= spelling->dots != ORDINARY;
+	spelling->dots = 0;
+	return 0;
 }
 
 /* Whether a name at scratch->path can be another spelling of a path: relative, or with empty components, `.` or `..`. */
 static __noinline bool is_crooked(struct scratch *scratch, u32 length)
 {
-	struct name name = { .path = scratch->path, .dots = ORDINARY };
+	struct spelling *spelling = &scratch->spelling;
 
-	if (scratch->path[0] != '/')
-		return true;
-	bpf_loop(length & PATH_MASK, name_step, &name, 0);
-	return name.crooked || (name.dots != ORDINARY && length > 1);
+	spelling->dots = ORDINARY;
+	spelling->crooked = scratch->path[0] != '/';
+	bpf_loop(length & PATH_MASK, name_step, &scratch, 0);
+	return spelling->crooked || (spelling->dots != ORDINARY && length > 1);
 }
 
 /* Adds what the rules say about the request as it stands. What the event shows is the first that a rule speaks about. */

@@ -50,6 +50,12 @@ struct mount_request {
 	u32 text_length;
 };
 
+/* How a name is written. */
+struct spelling {
+	u32 dots; /* since the last slash, when there is nothing else; ORDINARY otherwise */
+	u32 crooked;
+};
+
 struct scratch {
 	u8 path[2 * PATH_SIZE]; /* a path ends (or starts) here; twice the size so that a masked offset plus a length stays inside */
 	struct event event;
@@ -58,6 +64,7 @@ struct scratch {
 	struct request request;
 	struct rewriting rewriting;
 	struct mount_request mount;
+	struct spelling spelling;
 };
 
 struct busy {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -156,9 +157,9 @@ def free(request: pytest.FixtureRequest) -> Iterator[Cgroup]:
     cgroup.kill()
 
 
-@pytest.fixture
-def workload(enforcer: BpfEnforcer) -> Iterator[Workload]:
-    """A cgroup that is bound to a profile without rules yet; use ``apply``."""
+@contextlib.contextmanager
+def confined_cgroup(enforcer: BpfEnforcer) -> Iterator[Workload]:
+    """A new cgroup that is bound to a profile without rules."""
     number = next(_numbers)
     cgroup = Cgroup(CGROUPS / f"work-{number}")
     cgroup.path.mkdir()
@@ -171,3 +172,17 @@ def workload(enforcer: BpfEnforcer) -> Iterator[Workload]:
     enforcer.remove(found.slot)
     assert enforcer.failures() == {"no_buffer": 0, "bind_failed": 0}
     assert enforcer.lost() == 0
+
+
+@pytest.fixture
+def workload(enforcer: BpfEnforcer) -> Iterator[Workload]:
+    """A cgroup that is bound to a profile without rules yet; use ``apply``."""
+    with confined_cgroup(enforcer) as found:
+        yield found
+
+
+@pytest.fixture
+def second_workload(enforcer: BpfEnforcer) -> Iterator[Workload]:
+    """Another one beside it."""
+    with confined_cgroup(enforcer) as found:
+        yield found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
-from varmor.profile.types import Access, CapabilityRule, EgressRule, MountRule, PathRule, SwitchRule
+from varmor.profile.types import Access, CapabilityRule, EgressRule, MountRule, PathRule
 
 WRITE = Access.WRITE | Access.APPEND
 ALL = Access.READ | WRITE
@@ -21,16 +21,19 @@ def egress(network: str | None, *ports: tuple[int, int], deny: bool = True, audi
     return EgressRule(None if network is None else ip_network(network), ports, deny=deny, audit=audit, origin="test")
 
 
-def mount(source: str = "**", fstype: str = "*", flags: int = 0xFFFFFFFF, reverse: int = 0xFFFFFFFF) -> MountRule:
-    """A mount rule that denies and records."""
-    return MountRule(source, fstype, flags, reverse, deny=True, audit=True, origin="test")
+def mount(
+    source: str = "**",
+    fstype: str = "*",
+    flags: int = 0xFFFFFFFF,
+    reverse: int = 0xFFFFFFFF,
+    target: str = "**",
+    *,
+    deny: bool = True,
+) -> MountRule:
+    """A mount rule that records."""
+    return MountRule(source, fstype, flags, reverse, deny=deny, audit=True, origin="test", target=target)
 
 
 def capability(*numbers: int, deny: bool = True, audit: bool = True) -> CapabilityRule:
     """A capability rule."""
     return CapabilityRule(sum(1 << number for number in numbers), deny=deny, audit=audit, origin="test")
-
-
-def userns(*, deny: bool = True) -> SwitchRule:
-    """A rule on making user namespaces."""
-    return SwitchRule("userns_create", deny=deny, audit=True, origin="test")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capabilities, destinations and user namespaces."""
+"""Capabilities and destinations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
-from tests.kernel.bpf.rules import capability, egress, userns
+from tests.kernel.bpf.rules import capability, egress
 from varmor.kernel.bpf.layout import Hook, Verdict
 from varmor.profile.types import BpfProfile
 
@@ -45,14 +45,6 @@ def test_raw_socket(workload: Workload) -> None:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
 
     assert workload.call(attack) == EPERM
-
-
-def test_user_namespace(workload: Workload, free: Cgroup) -> None:
-    workload.apply(BpfProfile(switches=(userns(),)))
-    assert free.run("unshare -U true").returncode == 0
-    assert workload.run("unshare -U true").returncode != 0
-    assert [event.hook for event in workload.events()] == [Hook.USERNS_CREATE]
-    assert workload.run("unshare -m true").returncode == 0
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_rules_of_a_program() -> None:
     assert origin(replace(event, socket=NewSocket(1, 1, SocketProtocol.OTHER)), profile) == "unix"
 
 
-KINDS = [
+KINDS: list[tuple[dict[str, object], dict[str, object]]] = [
     ({"hook": Hook.CAPABLE, "capability": 3}, {"capabilities": (CapabilityRule(8, True, True, "rule"),)}),
     (
         {"hook": Hook.CONNECT, "address": ip_address("10.0.0.1"), "port": 5},

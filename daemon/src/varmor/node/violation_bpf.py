@@ -38,6 +38,7 @@ _REASONS = {
     Reason.NO_BUFFER: "no buffer was free to judge the path",
     Reason.NO_PLACE: "the file is on a mount of no mount namespace",
     Reason.ABOVE_RULE: "denied paths lie below the directory that would move",
+    Reason.GAINS: "the new name allows what the old one does not",
 }
 
 
