@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from varmor.kernel.bpf import events, support
+from varmor.kernel.bpf import events, hooks, support
 from varmor.kernel.bpf.bindings import Binding as _SlotBinding
 from varmor.kernel.bpf.bindings import Bindings
 from varmor.kernel.bpf.layout import BindFlag, BoundTask, Counter
@@ -69,6 +69,8 @@ class BpfEnforcer:
             self._pins.make(digest, self._load)
             maps = MapSet(self._pins.of(digest))
         self._use(maps)
+        if self.unjudged:
+            _LOG.warning("this kernel lacks hooks, so rules about these are not judged: %s", "; ".join(self.unjudged))
         for previous in self._pins.others(digest):
             self._take_over(previous)
 
@@ -292,6 +294,12 @@ class BpfEnforcer:
     def absent_hooks(self) -> list[str]:
         """Hooks that the kernel lacks, known to the process that loaded the programs."""
         return list(self._absent)
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Which rules nothing judges here, because the kernel lacks a hook; also after a restart of the daemon."""
+        links = (path.name.removeprefix("link_") for path in self._started().pins.glob("link_*"))
+        return hooks.unjudged(set(links))
 
     def close(self) -> None:
         """End this process's part. What is pinned goes on enforcing."""
