@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.manifests import profile
+from varmor.profile.glob import regex
+from varmor.profile.types import Access, PathRule
 
 
 def _file(pattern: str, *permissions: str, qualifiers: str = "deny") -> dict[str, Any]:
@@ -122,3 +127,41 @@ def test_ptrace_within_the_runtime_default() -> None:
     assert _notes(privileged=False, ptrace=rule) == [f"ptrace: {COVERED}"]
     assert _notes(privileged=False, ptrace={**rule, "strictMode": True}) == []
     assert _notes(privileged=True, ptrace=rule) == []
+
+
+_PATTERNS = st.sampled_from(
+    ["/a", "/a/b", "/a/*", "/a/**", "/a/b/**", "/**", "/a/[bc]", "/{a,x}/b", "**/b", "b*", "/a\\*"]
+)
+_WORDS = st.lists(st.sampled_from(["read", "write", "append", "exec"]), min_size=1, max_size=2, unique=True)
+_QUALIFIERS = st.sampled_from(["deny", "audit", "deny audit"])
+_SAMPLES = [b"/a", b"/a/b", b"/a/c", b"/a/b/c", b"/x/b", b"/b", b"/x", b"/a*", b"/bb"]
+
+
+def _verdicts(rules: Sequence[PathRule]) -> dict[tuple[bytes, Access], tuple[bool, bool]]:
+    """For each sample and access: refused, and recorded."""
+    return {
+        (path, access): (
+            any(rule.deny for rule in rules if _speaks(rule, path, access)),
+            any(rule.audit for rule in rules if _speaks(rule, path, access)),
+        )
+        for path in _SAMPLES
+        for access in Access
+    }
+
+
+def _speaks(rule: PathRule, path: bytes, access: Access) -> bool:
+    return bool(rule.access & access) and regex(rule.pattern).fullmatch(path) is not None
+
+
+@given(st.lists(st.builds(lambda *parts: (*parts,), _PATTERNS, _WORDS, _QUALIFIERS), min_size=2, max_size=5))
+def test_what_is_said_to_add_nothing_adds_nothing(entries: list[tuple[str, list[str], str]]) -> None:
+    files = [_file(pattern, *words, qualifiers=qualifiers) for pattern, words, qualifiers in entries]
+    made = profile(enforcer="BPF", privileged=True, bpfRawRules={"files": files})
+    assert made.bpf is not None
+    covered = {
+        note.field.removeprefix("spec.policy.enhanceProtect.")
+        for note in made.no_effect
+        if note.message.startswith(COVERED)
+    }
+    kept = [rule for rule in made.bpf.paths if rule.origin not in covered]
+    assert _verdicts(kept) == _verdicts(made.bpf.paths)

@@ -64,3 +64,33 @@ def test_a_missing_enforcer_in_every_mode(mode: str) -> None:
 )
 def test_seccomp_without_work(values: dict[str, Any], words: str) -> None:
     assert _fields(profile(**values), words) == ["spec.policy.enforcer"]
+
+
+def test_custom_rules_refuse_while_profiles_are_observed() -> None:
+    parts: dict[str, Any] = {
+        "bpf": {
+            "profileType": "Custom",
+            "customProfile": {},
+            "bpfRawRules": {"files": [{"qualifiers": ["deny"], "pattern": "/x", "permissions": ["read"]}]},
+        },
+        "seccomp": {
+            "profileType": "Custom",
+            "customProfile": '{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}',
+            "syscallRawRules": [{"names": ["keyctl"], "action": "SCMP_ACT_ERRNO"}],
+        },
+    }
+    still = "they still deny"
+    assert _fields(defense("BPFSeccomp", **parts), still) == []
+    assert sorted(_fields(defense("BPFSeccomp", allowViolations=True, **parts), still)) == [
+        "spec.policy.defenseInDepth.bpf.bpfRawRules",
+        "spec.policy.defenseInDepth.seccomp.syscallRawRules",
+    ]
+
+
+def test_a_rule_of_ones_own_that_lets_pass_what_is_refused_otherwise() -> None:
+    raw = {"files": [{"qualifiers": ["audit"], "pattern": "/proc/kcore", "permissions": ["read"]}]}
+    (note,) = profile(enforcer="BPF", bpfRawRules=raw).no_effect
+    assert note.message == (
+        "is to let pass and record what runtime-default refuses: it stays refused; "
+        "to record refusals set auditViolations"
+    )

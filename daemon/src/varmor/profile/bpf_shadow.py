@@ -66,10 +66,9 @@ def _stronger(
 
 def _message(rule: _Rule, stronger: _Rule) -> str:
     if not rule.deny and stronger.deny:
-        return (
-            f"is to let pass and record what {stronger.origin} refuses: it stays refused; "
-            "to record refusals give that rule the qualifiers deny and audit"
-        )
+        custom = "bpfRawRules" in stronger.origin
+        how = "give that rule the qualifiers deny and audit" if custom else "set auditViolations"
+        return f"is to let pass and record what {stronger.origin} refuses: it stays refused; to record refusals {how}"
     return f"adds nothing: {stronger.origin} covers all of it"
 
 

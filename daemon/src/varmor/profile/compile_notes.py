@@ -6,14 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varmor.policy.remarks import remarks
-from varmor.policy.types import BpfRawRules, Enforcer, EnhanceProtect, Mode
+from varmor.policy.types import BpfRawRules, DefenseInDepth, Enforcer, EnhanceProtect, Mode
 from varmor.profile.bpf_raw_network import SERVICES_SETTING
-from varmor.profile.request import Request
+from varmor.profile.request import DEFENSE_FIELD, Request
 from varmor.profile.selection import RULES_FIELD
 from varmor.profile.services import named_endpoints
 from varmor.profile.types import NoEffect
 
 _ENFORCER_FIELD = "spec.policy.enforcer"
+_STILL_DENY = "allowViolations does not change custom rules: they still deny"
 
 
 def idle_parts(request: Request) -> Iterator[NoEffect]:
@@ -33,6 +34,8 @@ def idle_parts(request: Request) -> Iterator[NoEffect]:
         )
     if rules is not None and policy.mode is Mode.ENHANCE_PROTECT:
         yield from _idle_rules(request, rules)
+    if policy.defense_in_depth is not None and policy.mode is Mode.DEFENSE_IN_DEPTH:
+        yield from _idle_defense(request, policy.defense_in_depth)
 
 
 def _idle_rules(request: Request, rules: EnhanceProtect) -> Iterator[NoEffect]:
@@ -49,8 +52,7 @@ def _idle_rules(request: Request, rules: EnhanceProtect) -> Iterator[NoEffect]:
         if enforcer not in enforcers:
             yield NoEffect(f"{RULES_FIELD}.{field}", f"{name} is not among the policy's enforcers: they do nothing")
         elif rules.allow_violations:
-            message = "allowViolations does not change custom rules: they still deny"
-            yield NoEffect(f"{RULES_FIELD}.{field}", message)
+            yield NoEffect(f"{RULES_FIELD}.{field}", _STILL_DENY)
     if request.reaction.nothing and request.selected:
         yield NoEffect(
             f"{RULES_FIELD}.allowViolations",
@@ -58,6 +60,14 @@ def _idle_rules(request: Request, rules: EnhanceProtect) -> Iterator[NoEffect]:
         )
     if Enforcer.BPF in request.serving:
         yield from _unknown_services(request)
+
+
+def _idle_defense(request: Request, defense: DefenseInDepth) -> Iterator[NoEffect]:
+    """Custom BPF rules that go on refusing while the list is only observed; seccomp's are told with its filter."""
+    if not defense.allow_violations:
+        return
+    if defense.bpf and defense.bpf.raw_rules != BpfRawRules() and Enforcer.BPF in request.policy.enforcers:
+        yield NoEffect(f"{DEFENSE_FIELD}.bpf.bpfRawRules", _STILL_DENY)
 
 
 def _unknown_services(request: Request) -> Iterator[NoEffect]:
