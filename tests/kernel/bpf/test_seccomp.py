@@ -149,7 +149,8 @@ def test_the_enforcer_does_without_where_the_kernel_refuses_it(
     try:
         other.start()
         assert not other.records_seccomp
-        assert other.absent_hooks == [f"fexit/{function}"]
+        assert f"fexit/{function}" in other.absent_hooks
+        assert other.unjudged == ()
         other.record_syscalls({"varmor-any"})
     finally:
         other.detach()

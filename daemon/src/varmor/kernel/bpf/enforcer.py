@@ -87,7 +87,7 @@ class BpfEnforcer:
     def _load(self, directory: Path) -> None:
         self._absent = load(self._settings, directory)
         if self._absent:
-            _LOG.warning("this kernel has no hook for: %s", ", ".join(self._absent))
+            _LOG.info("this kernel has no hook for: %s", ", ".join(self._absent))
 
     def _use(self, maps: MapSet) -> None:
         self._maps = maps
