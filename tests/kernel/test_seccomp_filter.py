@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.unit.manifests import profile
+from tests.unit.manifests import manifest, profile
+from varmor.policy.parse import parse_object
+from varmor.profile.seccomp_defense import defense_filter
 from varmor.profile.seccomp_merge import merge
+from varmor.profile.selection import Reaction
+from varmor.profile.types import NodeFacts
 
 pytest.importorskip("seccomp", reason="python3-seccomp is not installed")
 
@@ -54,6 +58,20 @@ loaded.load()
 
 libc = ctypes.CDLL(None, use_errno=True)
 outcome = {}
+
+# number, first and second argument of a 32-bit call: push rbx; eax, ebx, ecx from edi, esi, edx; int 0x80; pop rbx; ret
+page = libc.mmap
+page.restype = ctypes.c_void_p
+page.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+code = page(None, 4096, 7, 0x62, -1, 0)  # readable, writable, executable; private, anonymous, below 4 GiB
+program = bytes.fromhex("5389f889f389d1cd805bc3")
+ctypes.memmove(code, program, len(program))
+int80 = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint, ctypes.c_uint, ctypes.c_uint)(code)
+for number, first, words in request["calls32"]:
+    memory = (ctypes.c_uint * len(words))(*words)
+    ctypes.memmove(code + 2048, memory, ctypes.sizeof(memory))
+    result = int80(number, first, code + 2048)
+    outcome[f"int80 {number} {first} {words}"] = errno.errorcode.get(-result, "") if result < 0 else ""
 for call, arguments in request["calls"]:
     number = seccomp.resolve_syscall(seccomp.Arch(), call)
     ctypes.set_errno(0)
@@ -84,10 +102,10 @@ def _filter(**values: Any) -> dict[str, Any]:
     return made
 
 
-def _run(oci: dict[str, Any], calls: Calls) -> dict[str, Any]:
+def _run(oci: dict[str, Any], calls: Calls, calls32: list[tuple[int, int, list[int]]] | None = None) -> dict[str, Any]:
     done = subprocess.run(
         ["/usr/bin/python3", "-c", _CHILD],
-        input=json.dumps({"filter": oci, "calls": calls}),
+        input=json.dumps({"filter": oci, "calls": calls, "calls32": calls32 or []}),
         capture_output=True,
         text=True,
         check=False,
@@ -203,6 +221,70 @@ def test_merged_with_an_allow_list() -> None:
     ]  # fmt: skip
     assert outcome[5] == "ENOSYS"
     assert outcome[9] == "EACCES"
+
+
+def _errno_rule(name: str, *args: dict[str, Any]) -> dict[str, Any]:
+    return {"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "args": list(args)}
+
+
+def _equals(index: int, value: int) -> dict[str, Any]:
+    return {"index": index, "value": value, "op": "SCMP_CMP_EQ"}
+
+
+def test_bits_that_the_kernel_does_not_read_are_no_way_around() -> None:
+    rule = _errno_rule("socket", _equals(0, 38))
+    calls: Calls = [
+        ("socket", [38, 5, 0]),
+        ("socket", [1 << 32 | 38, 5, 0]),
+        ("socket", [1, 1, 0]),
+        ("socket", [1 << 32 | 1, 1, 0]),
+    ]
+    assert list(_run(_filter(syscallRawRules=[rule]), calls).values()) == ["EACCES", "EACCES", "", ""]
+    open_ = list(_run({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}, calls).values())
+    assert open_[1] == open_[0] != "EACCES"
+    assert open_[3] == ""
+
+
+def test_32_bit_calls_are_no_way_around() -> None:
+    socketcall, setuid, setuid32, getuid32 = 102, 23, 213, 199
+    oci = _filter(syscallRawRules=[_errno_rule("socket"), _errno_rule("setuid")])
+    calls = [
+        (socketcall, 1, [1, 1, 0]),
+        (socketcall, 8, [1, 1, 0, 0]),
+        (setuid, 0, []),
+        (setuid32, 0, []),
+        (getuid32, 0, []),
+    ]
+    allowed = _run(
+        {"defaultAction": "SCMP_ACT_ALLOW", "architectures": oci["architectures"], "syscalls": []}, [], calls
+    )
+    if set(allowed.values()) == {"ENOSYS"}:
+        pytest.skip("the kernel runs no 32-bit calls")
+    assert list(allowed.values()) == ["", "EFAULT", "", "", ""]
+    assert list(_run(oci, [], calls).values()) == ["EACCES", "EFAULT", "EACCES", "EACCES", ""]
+
+
+def test_a_rule_for_32_bit_programs_first_does_not_open_the_rest() -> None:
+    oci = _filter(syscallRawRules=[_errno_rule("setuid32"), _errno_rule("personality", _equals(0, 8))])
+    outcome = _run(oci, [("personality", [8]), ("personality", [0])])
+    assert list(outcome.values()) == ["EACCES", ""]
+
+
+@pytest.mark.parametrize("observe", [False, True])
+def test_an_allow_list(observe: bool) -> None:
+    custom = {
+        "defaultAction": "SCMP_ACT_KILL",
+        "syscalls": [{"names": _everything_but("keyctl", "acct"), "action": "SCMP_ACT_ALLOW"}],
+    }
+    text = json.dumps(custom)
+    document = manifest(enforcer="Seccomp", mode="DefenseInDepth")
+    raw = [_errno_rule("acct")]
+    part = {"profileType": "Custom", "customProfile": text, "syscallRawRules": raw}
+    document["spec"]["policy"]["defenseInDepth"] = {"seccomp": part}
+    reaction = Reaction(deny=not observe, audit=True)
+    oci = defense_filter(parse_object(document, "test"), text, NodeFacts(), reaction, [])
+    outcome = list(_run(oci, [("keyctl", [99]), ("acct", [1]), ("getppid", [])]).values())
+    assert outcome == ["ENOTSUP" if observe else "EPERM", "EACCES", ""]
 
 
 def test_the_kernel_is_asked() -> None:
