@@ -14,6 +14,7 @@ from varmor.policy.manifests import parse_manifests
 from varmor.profile import tables
 from varmor.profile.bpf_words import DOMAINS, MOUNT_FLAGS, PERMISSIONS, PROTOCOLS, PTRACE, TYPES
 from varmor.profile.compile import compile_policy
+from varmor.profile.seccomp_defense import RUNTIME_CALLS, RUNTIME_PRCTL
 from varmor.profile.types import NodeFacts
 
 _ROOT = Path(__file__).parents[3]
@@ -56,3 +57,9 @@ def test_the_page_has_all_words() -> None:
     for word in MOUNT_FLAGS:
         assert f"`{word}`" in _PAGE or shortened.fullmatch(word), word
     assert {"unix", "inet", "alg"} <= set(DOMAINS)
+
+
+def test_the_page_has_all_calls_that_runtimes_are_allowed() -> None:
+    for name in RUNTIME_CALLS:
+        assert f"`{name}`" in _PAGE
+    assert ", ".join(map(str, RUNTIME_PRCTL)) in re.sub(r"\s+", " ", _PAGE)

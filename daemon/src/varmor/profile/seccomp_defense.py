@@ -111,20 +111,15 @@ def _observed(rule: Rule) -> Rule:
 
 
 def _add_runtime_calls(table: Table, field: str, notes: list[NoEffect]) -> None:
-    added: list[str] = []
     hindered: list[str] = []
     for name in RUNTIME_CALLS:
         if name not in table:
             table[name].append((ALWAYS, ALLOW))
-            added.append(name)
         elif (ALWAYS, ALLOW) not in table[name]:
             hindered.append(name)
     if (ALWAYS, ALLOW) not in table["prctl"]:
         for value in RUNTIME_PRCTL:
             table["prctl"] += [(cell, ALLOW) for cell in cells_of([SyscallArg(0, value, "SCMP_CMP_EQ")])]
-        added.append(f"prctl ({', '.join(map(str, RUNTIME_PRCTL))})")
-    if added:
-        notes.append(NoEffect(field, f"allowed besides, for a container runtime needs them: {', '.join(added)}"))
     if hindered:
         notes.append(
             NoEffect(
