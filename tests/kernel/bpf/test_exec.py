@@ -74,6 +74,21 @@ def test_name_without_a_slash_is_taken_from_the_working_directory(workload: Work
     assert workload.events()[-1].path == f"{programs}/id"
 
 
+@pytest.mark.parametrize(
+    "name", ["./id", "../{0}/id", ".././{0}//./id", "sub/../id", "sub/./../../{0}/id", "{1}/sub/..//id", "//{1}/./id"]
+)
+def test_devious_names_of_a_multi_call_program(workload: Workload, programs: Path, name: str) -> None:
+    (programs / "sub").mkdir()
+    workload.apply(BpfProfile(paths=(path(f"{programs}/id", Access.EXEC),)))
+
+    def attack() -> None:
+        os.chdir(programs)
+        os.execv(name.format(programs.name, programs), ["id"])  # noqa: S606
+
+    assert workload.call(attack) == EACCES
+    assert workload.events()[-1].path == f"{programs}/id"
+
+
 def test_by_descriptor(workload: Workload, programs: Path) -> None:
     workload.apply(BpfProfile(paths=(path(f"{programs}/tool", Access.EXEC),)))
     descriptor = os.open(programs / "tool", os.O_RDONLY)
