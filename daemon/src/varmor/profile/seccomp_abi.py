@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from varmor.policy.types import Policy, SyscallArg
 from varmor.profile.seccomp_arguments import KINDS, TWINS
-from varmor.profile.seccomp_condition import FULL, MAX_CELLS, Cell, holds, make_cell
+from varmor.profile.seccomp_condition import FULL, Cell, holds, make_cell
 from varmor.profile.seccomp_table import Rule, cells_of
 from varmor.profile.types import NoEffect
 
@@ -20,6 +20,7 @@ _BITS = {"h": 16, "i": 32}
 _FEW = {("socket", 0): 64, ("socketpair", 0): 64, ("socketcall", 0): 32}
 """Arguments of which the kernel accepts values below a small number only: AF_MAX and SYS_SENDMMSG, rounded up."""
 _NULL = 0
+_MOST = 64
 _NAME_IT = "unless a rule of its own refuses it, this is a way around"
 _HIDDEN = {"clone": ("clone3", (0,)), "open": ("openat2", (1, 2)), "openat": ("openat2", (2, 3))}
 """Calls with a newer form that takes the arguments of these positions in memory."""
@@ -125,7 +126,7 @@ def _bounded(parts: list[list[SyscallArg]], cell: Cell) -> Iterable[tuple[Syscal
     """All combinations; comparisons whose parts are too many together stay as they are written."""
     count = 1
     for index, alternatives in enumerate(parts):
-        if count * len(alternatives) > MAX_CELLS:
+        if count * len(alternatives) > _MOST:
             parts[index] = [cell[index]]
         count *= len(parts[index])
     return itertools.product(*parts)
@@ -144,6 +145,9 @@ def _exact(arg: SyscallArg, bits: int, *, refusing: bool, alone: bool) -> list[S
     if bits == 64 and (alone or arg.op in ("SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ")):
         return [arg]
     full = (1 << bits) - 1
+    if arg.value > full and not _negative(arg.value, bits) and arg.op in ("SCMP_CMP_GE", "SCMP_CMP_LE"):
+        # "More than the largest": nothing; "at most more than that": everything.
+        return [] if arg.op == "SCMP_CMP_GE" else [SyscallArg(arg.index, 0, "SCMP_CMP_MASKED_EQ")]
     value, second = arg.value & full, arg.value_two & full
     match arg.op:
         case "SCMP_CMP_EQ" if refusing:
@@ -155,7 +159,10 @@ def _exact(arg: SyscallArg, bits: int, *, refusing: bool, alone: bool) -> list[S
         case "SCMP_CMP_LE" if refusing or not alone:
             return _up_to(arg.index, value, full)
         case "SCMP_CMP_NE" if not refusing or not alone:
-            return [SyscallArg(arg.index, 1 << bit, "SCMP_CMP_MASKED_EQ", ~value & (1 << bit)) for bit in range(bits)]
+            return [
+                SyscallArg(arg.index, full >> bit << bit, "SCMP_CMP_MASKED_EQ", (value ^ 1 << bit) >> bit << bit)
+                for bit in range(bits)
+            ]
         case "SCMP_CMP_GT" if not refusing or not alone:
             return _from(arg.index, value + 1, full)
         case "SCMP_CMP_GE" if not refusing or not alone:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from varmor.policy.types import SyscallArg
 
 FULL = (1 << 64) - 1
-MAX_CELLS = 64
+MAX_CELLS = 160
+"""More regions of one call would bring a filter near the 4096 instructions that a kernel takes."""
 
 Cell = tuple[SyscallArg, ...]
 """Comparisons that must all hold, at most one for each argument, sorted by its index."""
@@ -213,13 +214,15 @@ def _apart(first: Cell, second: Cell) -> bool:
 
 
 def complement(cell: Cell) -> list[Cell]:
-    """Cells that together hold exactly where ``cell`` does not. They may overlap."""
+    """Cells that together hold exactly where ``cell`` does not. They do not overlap."""
     cells: list[Cell] = []
+    before: Cell = ()
     for arg in cell:
         chosen = _to_set(arg)
         if chosen is None:
             return [ALWAYS]
-        cells += [tuple(_from_set(arg.index, part)) for part in _outside(chosen)]
+        cells += [(*before, *_from_set(arg.index, part)) for part in _outside(chosen)]
+        before = (*before, arg)
     return cells
 
 
@@ -228,8 +231,8 @@ def _outside(chosen: _Set) -> list[_Set]:
         case _Bits(mask, value) if mask == FULL:
             return [_Other(value)]
         case _Bits(mask, value):
-            bits = [1 << bit for bit in range(64) if mask >> bit & 1]
-            return [_Bits(bit, bit & ~value) for bit in bits]
+            # Equal in the higher bits of the mask, different in this one: such parts do not overlap.
+            return [_Bits(mask >> bit << bit, (value ^ 1 << bit) >> bit << bit) for bit in range(64) if mask >> bit & 1]
         case _Other(value):
             return [_Bits(FULL, value)]
         case _Range(low, high):

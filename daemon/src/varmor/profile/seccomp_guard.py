@@ -40,4 +40,4 @@ def guard(profile: dict[str, Any]) -> None:
 
 
 def _native(name: str) -> bool:
-    return name in KINDS and name not in FOREIGN
+    return name == _HARMLESS or (name in KINDS and name not in FOREIGN)

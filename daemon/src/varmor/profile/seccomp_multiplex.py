@@ -51,6 +51,7 @@ def close_detours(table: Table, default: Action, names: Iterable[str] = MULTIPLE
         if not rules:
             continue
         multiplexer = MULTIPLEXED[name][0]
+        rules = table[name] = _one_error(rules)
         answers = {action for _, action in rules}
         strictest = max((*answers, *_rest(rules, default)), key=lambda action: action.strictness)
         behind = table.get(multiplexer, [])
@@ -67,10 +68,18 @@ def close_detours(table: Table, default: Action, names: Iterable[str] = MULTIPLE
     return unsayable
 
 
+def _one_error(rules: list[Rule]) -> list[Rule]:
+    """The same rules with one error number for all: the multiplexer, where they meet, can answer with one only."""
+    errors = {action for _, action in rules if action.name == "SCMP_ACT_ERRNO"}
+    if len(errors) < 2:
+        return rules
+    chosen = min(errors, key=lambda action: action.errno or 0)
+    return list(dict.fromkeys((cell, chosen if action in errors else action) for cell, action in rules))
+
+
 def _rest(rules: Iterable[Rule], default: Action) -> list[Action]:
-    """The default, when the rules leave cases to it."""
-    left, exact = subtract(ALWAYS, [cell for cell, _ in rules])
-    return [default] if left or not exact else []
+    """The default, when the rules may leave cases to it."""
+    return [] if any(cell == ALWAYS for cell, _ in rules) else [default]
 
 
 def _meets(first: Cell, second: Cell) -> bool:
