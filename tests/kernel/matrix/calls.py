@@ -73,11 +73,11 @@ def umount(target: str | Path, flags: int = 0) -> None:
     call("umount2", str(target), flags)
 
 
-def mount_by_descriptors(fstype: str, target: str | Path, source: str = "") -> None:
-    """Mount by fsopen, fsconfig, fsmount and move_mount."""
+def mount_by_descriptors(fstype: str, target: str | Path, **options: str) -> None:
+    """Mount by fsopen, fsconfig, fsmount and move_mount. ``source`` is an option like the others."""
     handle = call("fsopen", fstype, 0)
-    if source:
-        call("fsconfig", handle, 1, b"source", source.encode(), 0)
+    for name, value in options.items():
+        call("fsconfig", handle, 1, name.encode(), value.encode(), 0)
     call("fsconfig", handle, 6, None, None, 0)
     tree = call("fsmount", handle, 0, 0)
     call("move_mount", tree, b"", AT_FDCWD, str(target), 4)

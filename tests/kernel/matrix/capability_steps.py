@@ -32,8 +32,9 @@ from tests.kernel.matrix.calls import (
     only,
     own_namespace,
 )
-from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step
+from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step, passes
 from varmor.catalog.capabilities import NAMES
+from varmor.policy.types import Enforcer
 
 STRANGER = 1234
 """The user that owns what root needs a capability for."""
@@ -90,7 +91,8 @@ def _dac_override_listing(stage: Stage) -> None:
     (stage.values["closed_folder"] / "new").write_text("x")
 
 
-def _dac_read_search(stage: Stage) -> None:
+def open_by_handle(stage: Stage) -> None:
+    """Open a file by its handle, without other capabilities."""
     only("dac_read_search")
     path = stage.file("handle")
     handle = ctypes.create_string_buffer(struct.pack("=Ii", 128, 0).ljust(136, b"\0"))
@@ -148,10 +150,6 @@ def _setresuid(_stage: Stage) -> None:
 
 def _setpcap(_stage: Stage) -> None:
     call("prctl", 24, 40, 0, 0, 0)  # PR_CAPBSET_DROP
-
-
-def _securebits(_stage: Stage) -> None:
-    call("prctl", 28, 0, 0, 0, 0)  # PR_SET_SECUREBITS
 
 
 def _immutable(stage: Stage) -> None:
@@ -263,9 +261,9 @@ def read_environ(stage: Stage) -> None:
     Path(f"/proc/{stage.shared['stranger']}/environ").read_bytes()
 
 
-def attach(stage: Stage) -> None:
-    """ptrace(2): attach to another user's process, and let it go again."""
-    pid = stage.shared["stranger"]
+def attach(stage: Stage, name: str = "stranger") -> None:
+    """Trace a process, and let it go again."""
+    pid = stage.shared[name]
     call("ptrace", 16, pid, 0, 0)
     os.waitpid(pid, 0x40000000)
     call("ptrace", 17, pid, 0, 0)
@@ -287,7 +285,8 @@ def _reboot(_stage: Stage) -> None:
     call("reboot", 0xFEE1DEAD, 672274793, 0, 0)  # LINUX_REBOOT_CMD_CAD_OFF
 
 
-def _kexec(_stage: Stage) -> None:
+def kexec(_stage: Stage) -> None:
+    """Load a kernel of no segments."""
     call("kexec_load", 0, 0, None, 0)  # no segments: forget what is loaded
 
 
@@ -366,7 +365,8 @@ def _mac_admin(_stage: Stage) -> None:
             raise
 
 
-def _syslog(_stage: Stage) -> None:
+def read_log(_stage: Stage) -> None:
+    """Ask for the kernel's log, without other capabilities."""
     only("syslog")
     call("syslog", 9, None, 0)  # SYSLOG_ACTION_SIZE_UNREAD
 
@@ -419,7 +419,7 @@ def _checkpoint_restore(_stage: Stage) -> None:
 def _map_files(_stage: Stage) -> None:
     only("checkpoint_restore")
     names = list(Path("/proc/self/map_files").iterdir())
-    names[0].readlink()
+    os.close(os.open(names[0], os.O_RDONLY))
 
 
 def _idle(_stage: Stage) -> None:
@@ -429,7 +429,7 @@ def _idle(_stage: Stage) -> None:
 OPERATIONS: dict[str, Step] = {
     "chown": _chown,
     "dac_override": _dac_override,
-    "dac_read_search": _dac_read_search,
+    "dac_read_search": open_by_handle,
     "fowner": _fowner,
     "fsetid": _fsetid,
     "kill": _kill,
@@ -461,7 +461,7 @@ OPERATIONS: dict[str, Step] = {
     "setfcap": _setfcap,
     "mac_override": _idle,
     "mac_admin": _mac_admin,
-    "syslog": _syslog,
+    "syslog": read_log,
     "wake_alarm": _wake_alarm,
     "block_suspend": _block_suspend,
     "audit_read": _audit_read,
@@ -479,7 +479,6 @@ _OTHER_WAYS: dict[str, dict[str, Step | Evasion]] = {
     "kill": {"pidfd": _pidfd},
     "setgid": {"setgroups": _setgroups},
     "setuid": {"setresuid": _setresuid},
-    "setpcap": {"securebits": _securebits},
     "linux_immutable": {"append only": _append_only},
     "net_bind_service": {
         "ipv6": bind_low("::1", socket.AF_INET6),
@@ -493,16 +492,16 @@ _OTHER_WAYS: dict[str, dict[str, Step | Evasion]] = {
     },
     "ipc_lock": {"shmctl": _shm_lock},
     "sys_module": {"finit_module": finit_module, "init_module": init_module},
-    "sys_rawio": {"iopl": _iopl, "kcore": _kcore},
-    "sys_chroot": {"setns": _setns_mount},
+    "sys_rawio": {"iopl": _iopl, "kcore": passes(_kcore, Enforcer.SECCOMP)},
+    "sys_chroot": {"setns": passes(_setns_mount, Enforcer.SECCOMP)},
     "sys_ptrace": {"attach": attach},
     "sys_admin": {"mount": _mount_tmpfs},
-    "sys_boot": {"kexec": _kexec},
+    "sys_boot": {"kexec": kexec},
     "sys_nice": {"real time": _realtime},
     "sys_resource": {"oom score": _oom_score},
-    "sys_time": {"clock_settime": _clock_settime, "adjtimex": _adjtimex},
+    "sys_time": {"clock_settime": _clock_settime, "adjtimex": passes(_adjtimex, Enforcer.SECCOMP)},
     "mknod": {"block device": _mknod_block},
-    "syslog": {"kmsg": _kmsg},
+    "syslog": {"kmsg": passes(_kmsg, Enforcer.SECCOMP)},
     "bpf": {"map": _bpf_map},
     "checkpoint_restore": {"map_files": _map_files},
 }

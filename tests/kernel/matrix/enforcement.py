@@ -32,7 +32,7 @@ from varmor.profile.compile import compile_policy
 from varmor.profile.types import NodeFacts, Profile, ServiceEndpoints
 
 _numbers = itertools.count(7000)
-_LONGEST_WAIT = 20.0
+_LONGEST_WAIT = 5.0
 
 SERVICES = tuple(
     ServiceEndpoints(namespace, name, ((ip_network(f"{address}/32"), ()),))

@@ -31,6 +31,11 @@ def read(place: Place) -> Step:
     return lambda stage: _read(os.open(place(stage), os.O_RDONLY))
 
 
+def read_only(path: str) -> Step:
+    """Open a file for reading, without reading."""
+    return lambda _stage: os.close(os.open(path, os.O_RDONLY))
+
+
 def write(place: Place) -> Step:
     """Open a file for writing without changing it."""
     return lambda stage: os.close(os.open(place(stage), os.O_WRONLY))

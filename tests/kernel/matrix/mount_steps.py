@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -25,8 +26,9 @@ from tests.kernel.matrix.calls import (
 )
 from tests.kernel.matrix.capability_steps import work
 from tests.kernel.matrix.file_steps import both
-from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step
+from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step, passes
 from tests.kernel.matrix.shared import DISK
+from varmor.policy.types import Enforcer
 
 _LAZY = 2
 Ways = dict[str, Step | Evasion]
@@ -42,11 +44,11 @@ def new(fstype: str, source: str = "none", data: str = "", name: str = "mnt") ->
     return step
 
 
-def new_by_descriptors(fstype: str, source: str = "") -> Step:
+def new_by_descriptors(fstype: str, **options: str) -> Step:
     """Mount a file system by the newer calls."""
 
     def step(stage: Stage) -> None:
-        mount_by_descriptors(fstype, stage.folder("mnt"), source)
+        mount_by_descriptors(fstype, stage.folder("mnt"), **options)
         umount(stage.folder("mnt"), _LAZY)
 
     return step
@@ -78,7 +80,7 @@ def bind_own(stage: Stage) -> None:
 
 
 def _setattr(stage: Stage) -> None:
-    call("mount_setattr", AT_FDCWD, str(stage.directory / "mounted"), 0, struct.pack("=4Q", 1, 0, 0, 0), 32)
+    call("mount_setattr", AT_FDCWD, str(stage.directory / "mounted-tmpfs"), 0, struct.pack("=4Q", 1, 0, 0, 0), 32)
 
 
 def _in_namespace(step: Step) -> Step:
@@ -100,11 +102,11 @@ PLAIN = both(work, new("tmpfs", name="other"), bind_own)
 
 def file_system(fstype: str, *binds: str, extra: Ways | None = None) -> Scenario:
     """A rule against mounting a type of file system, or showing what is mounted in another place."""
-    ways: Ways = {"newer calls": new_by_descriptors(fstype)}
+    ways: Ways = {"newer calls": passes(new_by_descriptors(fstype), Enforcer.APPARMOR)}
     for path in binds:
         ways[f"bind {path}"] = bind(path)
         ways[f"recursive bind {path}"] = bind(path, MS_REC)
-        ways[f"bind {path} by newer calls"] = bind_new(path)
+        ways[f"bind {path} by newer calls"] = passes(bind_new(path), Enforcer.APPARMOR)
     ways["move"] = move(f"mounted-{fstype}")
     return Scenario(attack=new(fstype), neighbour=PLAIN, evasions={**ways, **(extra or {})}, setup=_mounted(fstype))
 
@@ -136,7 +138,31 @@ def _through_link(stage: Stage) -> None:
     os.close(os.open(link, os.O_RDONLY))
 
 
+_UNSEEN = Enforcer.APPARMOR
+"""AppArmor before Linux 6.8 does not see the newer calls."""
+
+
+def _overlay(stage: Stage) -> None:
+    below = f"{stage.folder('lower')}:{stage.folder('lowest')}"
+    new("overlay", data=f"lowerdir={below}")(stage)
+
+
+def _overlay_by_descriptors(stage: Stage) -> None:
+    below = f"{stage.folder('lower')}:{stage.folder('lowest')}"
+    new_by_descriptors("overlay", lowerdir=below)(stage)
+
+
 SCENARIOS: dict[str, Scenario] = {
+    "overlayfs-mitigation": Scenario(
+        attack=_overlay, neighbour=PLAIN, evasions={"newer calls": passes(_overlay_by_descriptors, _UNSEEN)}
+    ),
+    "disallow-new-mount-api": Scenario(
+        attack=new_by_descriptors("tmpfs"),
+        neighbour=PLAIN,
+        evasions={"bind": bind_new("/etc"), "mount_setattr": _setattr},
+        setup=_mounted("tmpfs"),
+        refused=frozenset({errno.ENOSYS}),
+    ),
     "disallow-mount-securityfs": file_system("securityfs", "/sys/kernel/security"),
     "disallow-mount-procfs": file_system(
         "proc",
@@ -155,14 +181,12 @@ SCENARIOS: dict[str, Scenario] = {
         attack=new("tmpfs"),
         neighbour=both(work, lambda stage: umount(stage.directory / "mounted")),
         evasions={
-            "newer calls": new_by_descriptors("tmpfs"),
+            "newer calls": passes(new_by_descriptors("tmpfs"), _UNSEEN),
             "bind": bind("/etc"),
-            "bind by newer calls": bind_new("/etc"),
+            "bind by newer calls": passes(bind_new("/etc"), _UNSEEN),
             "move": move("mounted-ramfs"),
             "remount": remount("mounted-tmpfs"),
-            "mount_setattr": lambda stage: call(
-                "mount_setattr", AT_FDCWD, str(stage.directory / "mounted-tmpfs"), 0, struct.pack("=4Q", 1, 0, 0, 0), 32
-            ),
+            "mount_setattr": passes(_setattr, _UNSEEN),
             "propagation": lambda stage: mount("none", stage.directory / "mounted-tmpfs", flags=MS_PRIVATE),
             "in a user namespace": _in_namespace(new("tmpfs")),
         },
@@ -183,9 +207,11 @@ SCENARIOS: dict[str, Scenario] = {
         attack=new("ext4", DISK),
         neighbour=PLAIN,
         evasions={
-            "newer calls": new_by_descriptors("ext4", DISK),
-            "another node": lambda stage: new("ext4", str(_disk_node(stage)))(stage),
-            "another node by newer calls": lambda stage: new_by_descriptors("ext4", str(_disk_node(stage)))(stage),
+            "newer calls": passes(new_by_descriptors("ext4", source=DISK), _UNSEEN),
+            "another node": passes(lambda stage: new("ext4", str(_disk_node(stage)))(stage), _UNSEEN),
+            "another node by newer calls": passes(
+                lambda stage: new_by_descriptors("ext4", source=str(_disk_node(stage)))(stage), _UNSEEN
+            ),
             "read-only": _read_only,
         },
         setup=_make_node,
@@ -195,7 +221,7 @@ SCENARIOS: dict[str, Scenario] = {
         neighbour=both(work, _open_null),
         evasions={
             "writing": lambda _stage: os.close(os.open(DISK, os.O_WRONLY)),
-            "another node": lambda stage: os.close(os.open(_disk_node(stage), os.O_RDONLY)),
+            "another node": passes(lambda stage: os.close(os.open(_disk_node(stage), os.O_RDONLY)), _UNSEEN),
             "symbolic link": _through_link,
         },
         setup=_make_node,

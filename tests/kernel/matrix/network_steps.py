@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from tests.kernel.matrix.capability_steps import work
 from tests.kernel.matrix.file_steps import both, connect_unix, listen_unix, on_stage
-from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step
+from tests.kernel.matrix.scenario import REFUSED, Evasion, Scenario, Stage, Step, nothing, passes
 from tests.kernel.matrix.shared import OTHER_PORT, PORT
+from varmor.policy.types import Enforcer
 
 V4, V6, STREAM, DGRAM, RAW = (
     socket.AF_INET, socket.AF_INET6, socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW,
@@ -173,6 +175,90 @@ def _datagram(stage: Stage) -> None:
         sock.sendto(b"x", str(stage.directory / "dgram" / "docker.sock"))
 
 
+def _packet_filter(level: int, option: int) -> Step:
+    def step(_stage: Stage) -> None:
+        family = V6 if level == 41 else V4
+        with socket.socket(family, RAW, 6) as sock:
+            try:
+                sock.setsockopt(level, option, bytes(1))
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOPROTOOPT):
+                    raise
+
+    return step
+
+
+def ports(*numbers: int, others: Ways | None = None, setup: Step = nothing) -> Scenario:
+    """A rule against reaching ports of any address."""
+    first, *rest = numbers
+    return Scenario(
+        attack=connect("127.0.0.1", port=first),
+        neighbour=both(work, connect("127.0.0.1"), connect("::1"), connect("127.0.0.1", DGRAM)),
+        evasions={
+            **{f"port {number}": connect("127.0.0.1", port=number) for number in rest},
+            "ipv6": connect("::1", port=first),
+            "mapped into ipv6": connect("::ffff:127.0.0.1", port=first),
+            "another address": connect("169.254.1.1", port=first),
+            "fast open": fast_open("127.0.0.1", first),
+            **(others or {}),
+        },
+        setup=setup,
+    )
+
+
+_WIRESERVER = "168.63.129.16"
+_BUS = on_stage("run/dbus/system_bus_socket")
+_KUBELET = on_stage("var/lib/kubelet/pod-resources/kubelet.sock")
+_UNSUPPORTED = REFUSED | {errno.EAFNOSUPPORT}
+
+NEWER: dict[str, Scenario] = {
+    "block-access-to-azure-metadata-service": destination(
+        "169.254.169.254",
+        ways={"wireserver": connect(_WIRESERVER, port=80), "wireserver, sendto": send(_WIRESERVER, 80)},
+    ),
+    "block-access-to-gcp-metadata-service": destination("169.254.169.254", "fd20:ce::254"),
+    "block-access-to-openstack-metadata-service": destination("169.254.169.254", "fe80::a9fe:a9fe"),
+    "block-access-to-tencent-metadata-service": destination("169.254.0.23"),
+    "block-access-to-etcd": ports(2379, 2380),
+    "block-access-to-kubelet": ports(
+        10250, 10255, others={"socket": connect_unix(_KUBELET)}, setup=listen_unix(_KUBELET)
+    ),
+    "block-access-to-host-daemons": Scenario(
+        attack=connect_unix(_BUS),
+        neighbour=both(work, connect_unix(_OTHER)),
+        evasions={"systemd": connect_unix(on_stage("run/systemd/private"))},
+        setup=both(listen_unix(_BUS), listen_unix(on_stage("run/systemd/private")), listen_unix(_OTHER)),
+    ),
+    "disable-sctp": Scenario(
+        attack=make(V4, STREAM, 132),
+        neighbour=both(plain, _TCP, _UDP, connect("127.0.0.1"), connect("::1")),
+        evasions={"ipv6": make(V6, STREAM, 132), "packets": make(V4, socket.SOCK_SEQPACKET, 132)},
+    ),
+    "disallow-netfilter": Scenario(
+        attack=make(socket.AF_NETLINK, RAW, 12),
+        neighbour=both(plain, _NETLINK, _TCP, _UDP, make(V4, RAW, 1)),
+        evasions={
+            "datagrams": make(socket.AF_NETLINK, DGRAM, 12),
+            "iptables": _packet_filter(0, 64),
+            "ip6tables": _packet_filter(41, 64),
+        },
+    ),
+    "disallow-packet-sockets": Scenario(
+        attack=make(socket.AF_PACKET, RAW),
+        neighbour=both(plain, _TCP, _UDP, _NETLINK),
+        evasions={"datagrams": make(socket.AF_PACKET, DGRAM), "old form": make(V4, 10)},
+    ),
+    "disallow-rare-socket-families": Scenario(
+        attack=make(29, RAW, 1),
+        neighbour=both(plain, _TCP, _UDP, _UNIX, _NETLINK, make(V6, STREAM)),
+        evasions={"tipc": make(30, socket.SOCK_SEQPACKET), "dccp": passes(make(V4, 6, 33), Enforcer.APPARMOR)},
+        refused=_UNSUPPORTED,
+    ),
+    "disallow-vsock": Scenario(
+        attack=make(40, STREAM), neighbour=both(plain, _TCP, _UNIX), evasions={"datagrams": make(40, DGRAM)}
+    ),
+}
+
 _ADDRESSES = {
     "block-access-to-metadata-service": ("169.254.169.254", "fd00:ec2::254", "100.96.0.96"),
     "block-access-to-volc-metadata-service": ("100.96.0.96",),
@@ -187,6 +273,7 @@ for _group in _ADDRESSES.values():
         ipaddress.ip_address(_address)
 
 SCENARIOS: dict[str, Scenario] = {
+    **NEWER,
     **{name: destination(*addresses) for name, addresses in _ADDRESSES.items()},
     "disable-network": Scenario(
         attack=_TCP,

@@ -55,10 +55,15 @@ def nothing(_stage: Stage) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Evasion:
-    """A way around a rule. ``passes`` says for enforcers whose form does not reach it why; the catalog says it too."""
+    """A way around a rule. ``passes`` are enforcers whose form need not reach it; the catalog's ``limits`` say so."""
 
     step: Step
-    passes: Mapping[Enforcer, str] = field(default_factory=dict)
+    passes: Enforcer | None = None
+
+
+def passes(step: Step, enforcer: Enforcer) -> Evasion:
+    """An evasion that an enforcer's form need not reach."""
+    return Evasion(step, enforcer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,10 @@ class Scenario:
     teardown: Step = nothing
     refused: frozenset[int] = REFUSED
     empty: str = ""
+
+    def reaches(self, name: str, enforcer: Enforcer) -> bool:
+        """Whether an enforcer's form must stop an evasion."""
+        return self.way(name).passes is not enforcer
 
     def way(self, name: str) -> Evasion:
         """An evasion by its name."""

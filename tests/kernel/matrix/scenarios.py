@@ -19,14 +19,17 @@ from tests.kernel.matrix.file_steps import (
     metadata_ways,
     on_stage,
     read,
+    read_only,
     readable,
     second_procfs,
     truncate_ways,
     writable,
     write,
 )
+from tests.kernel.matrix.mount_steps import new, new_by_descriptors
 from tests.kernel.matrix.program_steps import program
-from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step
+from tests.kernel.matrix.scenario import Evasion, Scenario, Stage, Step, passes
+from varmor.policy.types import Enforcer
 
 _PROC_SETUP, _OTHER_CORE_PATTERN = second_procfs("sys/kernel/core_pattern")
 _CORE_PATTERN = at("/proc/sys/kernel/core_pattern")
@@ -55,20 +58,30 @@ def _other_processes(name: str) -> dict[str, Step | Evasion]:
     }
 
 
-def _etc_new(stage: Stage) -> None:
-    path = Path(_ETC) / "new"
-    path.write_text("x")
-    path.unlink()
+def _changes(folder: str) -> dict[str, Step | Evasion]:
+    """Changes to a directory that has a file ``file``."""
+    path = Path(folder)
 
+    def create(_stage: Stage) -> None:
+        (path / "new").write_text("x")
+        (path / "new").unlink()
 
-def _etc_rename(_stage: Stage) -> None:
-    Path(f"{_ETC}/file").rename(f"{_ETC}/renamed")
-    Path(f"{_ETC}/renamed").rename(f"{_ETC}/file")
+    def rename(_stage: Stage) -> None:
+        (path / "file").rename(path / "renamed")
+        (path / "renamed").rename(path / "file")
 
+    def unlink(_stage: Stage) -> None:
+        (path / "file").unlink()
+        (path / "file").touch()
 
-def _etc_unlink(_stage: Stage) -> None:
-    Path(f"{_ETC}/file").unlink()
-    Path(f"{_ETC}/file").touch()
+    return {
+        "create": create,
+        "rename": rename,
+        "unlink": unlink,
+        "make a directory": lambda _stage: (path / "folder").mkdir(),
+        "symbolic link in it": lambda _stage: (path / "symlink").symlink_to("/tmp"),
+        "hard link in it": lambda _stage: os.link(path / "file", path / "hard"),
+    }
 
 
 _ETC_FILE = at(f"{_ETC}/file")
@@ -122,14 +135,8 @@ FILES: dict[str, Scenario] = {
         write(on_stage("etc/file")),
         setup=both(covered(_ETC, "file"), make("etc/file")),
         extra={
-            "create": _etc_new,
             **truncate_ways(_ETC_FILE),
-            "rename": _etc_rename,
-            "unlink": _etc_unlink,
-            **metadata_ways(_ETC_FILE),
-            "make a directory": lambda _stage: Path(f"{_ETC}/folder").mkdir(),
-            "symbolic link in it": lambda _stage: Path(f"{_ETC}/symlink").symlink_to("/tmp"),
-            "hard link in it": lambda _stage: os.link(f"{_ETC}/file", f"{_ETC}/hard"),
+            **_changes(_ETC),
         },
     ),
     "disable-access-passwd": readable(
@@ -192,6 +199,101 @@ FILES: dict[str, Scenario] = {
     ),
 }  # fmt: skip
 
+_MEMORY = at("/proc/kcore")
+_TRACING = at("/sys/kernel/tracing/current_tracer")
+_STARTUP = on_stage("etc/cron.d/job")
+_SYSTEM = "/usr/local/libexec"
+
+
+def _secrets(*names: str) -> Scenario:
+    """A rule against reading and writing files of people, wherever their directories are."""
+    first, *rest = (on_stage(f"home/user/{name}") for name in names)
+    return readable(
+        first,
+        on_stage("home/user/other"),
+        setup=make("home/user/other", *(f"home/user/{name}" for name in names)),
+        extra={
+            "writing": write(first),
+            **away_ways(first),
+            **{f"file {name}": read(place) for name, place in zip(names[1:], rest, strict=True)},
+        },
+    )
+
+
+NEWER: dict[str, Scenario] = {
+    "disable-access-cloud-credentials": _secrets(
+        ".aws/credentials", ".config/gcloud/credentials.db", ".docker/config.json", ".azure/accessTokens.json"
+    ),
+    "disable-access-cluster-credentials": _secrets(
+        ".kube/config", "etc/kubernetes/admin.conf", "var/lib/kubelet/pki/kubelet.key"
+    ),
+    "disable-access-developer-credentials": _secrets(".gnupg/private-keys-v1.d/key", ".netrc", ".npmrc"),
+    "disable-access-shell-history": readable(
+        on_stage("home/user/.bash_history"),
+        on_stage("home/user/.bashrc"),
+        setup=make("home/user/.bash_history", "home/user/.bashrc", "home/user/.psql_history"),
+        extra={
+            "writing": write(on_stage("home/user/.bash_history")),
+            "of a database": read(on_stage("home/user/.psql_history")),
+        },
+    ),
+    "disable-write-startup-files": writable(
+        _STARTUP,
+        read(_STARTUP),
+        write(on_stage("etc/other")),
+        setup=make(
+            "etc/cron.d/job", "etc/other", "etc/ld.so.preload", "home/user/.bashrc", "lib/systemd/system/x.service"
+        ),
+        extra={
+            **truncate_ways(_STARTUP),
+            **displace_ways(_STARTUP),
+            **metadata_ways(_STARTUP),
+            "create": lambda stage: (stage.directory / "etc/cron.d/new").write_text("x"),
+            "preload": write(on_stage("etc/ld.so.preload")),
+            "shell": write(on_stage("home/user/.bashrc")),
+            "unit": write(on_stage("lib/systemd/system/x.service")),
+        },
+    ),
+    "disable-write-system-directories": writable(
+        at(f"{_SYSTEM}/file"),
+        read(at(f"{_SYSTEM}/file")),
+        write(on_stage("opt/file")),
+        setup=both(covered(_SYSTEM, "file"), make("opt/file")),
+        extra={**truncate_ways(at(f"{_SYSTEM}/file")), **metadata_ways(at(f"{_SYSTEM}/file")), **_changes(_SYSTEM)},
+    ),
+    "disallow-access-kernel-memory": readable(
+        _MEMORY,
+        at("/proc/meminfo"),
+        extra={"/dev/mem": read_only("/dev/mem"), "/proc/kpageflags": read_only("/proc/kpageflags")},
+    ),
+    "disallow-access-kernel-tracing": readable(
+        _TRACING,
+        at("/sys/kernel/mm/transparent_hugepage/enabled"),
+        extra={
+            "mount debugfs": new("debugfs"),
+            "mount tracefs": new("tracefs"),
+            "mount by newer calls": passes(new_by_descriptors("debugfs"), Enforcer.APPARMOR),
+        },
+    ),
+    "disallow-sysrq": writable(
+        at("/proc/sysrq-trigger"),
+        read(at("/proc/sys/kernel/sysrq")),
+        write(at("/proc/sys/kernel/shm_rmid_forced")),
+        setup=_PROC_SETUP,
+        extra={"switch": write(at("/proc/sys/kernel/sysrq")), "another procfs": write(on_stage("proc/sysrq-trigger"))},
+    ),
+    "disallow-write-usermode-helper": writable(
+        at("/proc/sys/kernel/modprobe"),
+        read(at("/proc/sys/kernel/modprobe")),
+        write(at("/proc/sys/kernel/shm_rmid_forced")),
+        extra={
+            "poweroff": write(at("/proc/sys/kernel/poweroff_cmd")),
+            "mount binfmt_misc": new("binfmt_misc"),
+            "mount by newer calls": passes(new_by_descriptors("binfmt_misc"), Enforcer.APPARMOR),
+        },
+    ),
+}
+
 PROGRAMS: dict[str, Scenario] = {
     "disable-busybox": program("busybox"),
     "disable-shell": program("sh", "bash", "dash"),
@@ -199,6 +301,14 @@ PROGRAMS: dict[str, Scenario] = {
     "disable-curl": program("curl", neighbours=("wget",)),
     "disable-chmod": program("chmod", neighbours=("chown",)),
     "disable-su-sudo": program("su", "sudo", neighbours=("sum",)),
+    "disable-account-tools": program("passwd", "useradd", neighbours=("pass",)),
+    "disable-compilers": program("gcc", "x86_64-linux-gnu-gcc-12", "cc1", neighbours=("gccgo-tool",)),
+    "disable-container-clients": program("kubectl", "crictl", neighbours=("kubectlx",)),
+    "disable-interpreters": program("python3", "perl", "node", neighbours=("pythonx",)),
+    "disable-namespace-tools": program("nsenter", "unshare", neighbours=("mountpoint",)),
+    "disable-network-tools": program("nc", "socat", neighbours=("ncdu",)),
+    "disable-package-managers": program("apt-get", "pip3", neighbours=("aptx",)),
+    "pwnkit-mitigation": program("pkexec", neighbours=("pkcheck",)),
 }
 
 SCENARIOS: dict[str, Scenario] = {
@@ -207,5 +317,6 @@ SCENARIOS: dict[str, Scenario] = {
     **network_steps.SCENARIOS,
     **surface_steps.SCENARIOS,
     **FILES,
+    **NEWER,
     **PROGRAMS,
 }

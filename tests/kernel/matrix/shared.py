@@ -16,6 +16,7 @@ from tests.kernel.matrix.capability_steps import STRANGER
 
 PORT = 8443
 OTHER_PORT = 8444
+PORTS = (PORT, OTHER_PORT, 80, 2379, 2380, 10250, 10255)
 DISK = "/dev/ram0"
 ADDRESSES = (
     "169.254.169.254", "169.254.0.23", "100.96.0.96", "100.100.100.200", "192.0.0.192", "168.63.129.16", "10.96.0.1",
@@ -117,7 +118,7 @@ class Props:
             Path("/proc/sys", name).write_text(value)
 
     def _listeners(self) -> None:
-        for port in (PORT, OTHER_PORT):
+        for port in PORTS:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 sock = self._keep(socket.socket(socket.AF_INET6, kind))
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

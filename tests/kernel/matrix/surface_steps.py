@@ -7,6 +7,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -22,13 +23,27 @@ from tests.kernel.matrix.calls import (
     bpf_map,
     bpf_program,
     call,
+    execute,
     mount,
     own_namespace,
     unshare,
 )
-from tests.kernel.matrix.capability_steps import finit_module, init_module, lacking, work
+from tests.kernel.matrix.capability_steps import (
+    attach,
+    finit_module,
+    init_module,
+    kexec,
+    lacking,
+    open_by_handle,
+    perf_event,
+    read_log,
+    work,
+)
+from tests.kernel.matrix.capability_steps import setup as capability_setup
 from tests.kernel.matrix.file_steps import both, open_x_bit
-from tests.kernel.matrix.scenario import REFUSED, Scenario, Stage, Step
+from tests.kernel.matrix.program_steps import LOADER, TRUE, program
+from tests.kernel.matrix.scenario import REFUSED, Scenario, Stage, Step, passes
+from varmor.policy.types import Enforcer
 
 _ENOSYS = REFUSED | {errno.ENOSYS}
 _SO_ATTACH_FILTER, _SO_ATTACH_BPF, _SO_ATTACH_REUSEPORT_CBPF, _SO_ATTACH_REUSEPORT_EBPF = 26, 50, 51, 52
@@ -214,7 +229,169 @@ def _own_root(_stage: Stage) -> None:
     Path("/proc/self/status").read_bytes()
 
 
+def _io_uring(_stage: Stage) -> None:
+    os.close(call("io_uring_setup", 1, ctypes.create_string_buffer(120)))
+
+
+def _kexec_file(stage: Stage) -> None:
+    kernel = os.open(stage.file("kernel"), os.O_RDONLY)
+    try:
+        call("kexec_file_load", kernel, 0, 1, b"", 4)  # KEXEC_FILE_NO_INITRAMFS
+    except OSError as error:
+        if error.errno not in (errno.ENOEXEC, errno.EINVAL):
+            raise
+
+
+def _add_key(_stage: Stage) -> None:
+    call("add_key", b"user", b"matrix", b"payload", 7, -2)  # the process's keyring
+
+
+def _request_key(_stage: Stage) -> None:
+    try:
+        call("request_key", b"user", b"matrix-none", None, 0)
+    except OSError as error:
+        if error.errno != errno.ENOKEY:
+            raise
+
+
+def _keyctl(_stage: Stage) -> None:
+    call("keyctl", 0, -2, 1, 0, 0)  # KEYCTL_GET_KEYRING_ID, make it
+
+
+def _seize(stage: Stage) -> None:
+    call("ptrace", 0x4206, stage.shared["victim"], 0, 0)
+
+
+def _vector(address: int, size: int) -> bytes:
+    return struct.pack("=QQ", address, size)
+
+
+def _program_start() -> int:
+    """Where the victim's program begins: it was forked from this one."""
+    return int(Path("/proc/self/maps").read_text().split("-", 1)[0], 16)
+
+
+def _read_memory(stage: Stage) -> None:
+    buffer = ctypes.create_string_buffer(16)
+    mine, theirs = _vector(ctypes.addressof(buffer), 16), _vector(_program_start(), 16)
+    call("process_vm_readv", stage.shared["victim"], mine, 1, theirs, 1, 0)
+
+
+def _memory_file(stage: Stage) -> None:
+    with Path(f"/proc/{stage.shared['victim']}/mem").open("rb", 0) as stream:
+        stream.seek(_program_start())
+        stream.read(16)
+
+
+def _take_descriptor(stage: Stage) -> None:
+    os.close(call("pidfd_getfd", call("pidfd_open", stage.shared["victim"], 0), 0, 0))
+
+
+def _setns(stage: Stage) -> None:
+    call("setns", stage.shared["host_mounts"], CLONE_NEWNS)
+
+
+def _files_only(_stage: Stage) -> None:
+    unshare(0x400)  # CLONE_FILES
+
+
+def _memory_program(_stage: Stage) -> int:
+    descriptor = os.memfd_create("payload", 0)
+    os.write(descriptor, Path(TRUE).read_bytes())
+    return descriptor
+
+
+def _memory_loader(stage: Stage) -> None:
+    execute(LOADER, "ld.so", f"/proc/{os.getpid()}/fd/{_memory_program(stage)}")
+
+
+def _in_shared_memory(_stage: Stage) -> None:
+    copy = Path("/dev/shm/matrix-program")
+    shutil.copyfile(Path(TRUE).resolve(), copy)
+    copy.chmod(0o755)
+    execute(copy)
+
+
+def _remove_program(_stage: Stage) -> None:
+    Path("/dev/shm/matrix-program").unlink(missing_ok=True)
+
+
+def _library(stage: Stage) -> None:
+    copy = stage.path("libmatrix.so")
+    shutil.copyfile(Path("/lib/x86_64-linux-gnu/libm.so.6").resolve(), copy)
+    try:
+        ctypes.CDLL(str(copy))
+    except OSError as error:
+        raise PermissionError(errno.EACCES, str(error)) from error
+
+
+_IN_TMP = program("tool", "legitimate")
+_NAMESPACES = {
+    "network": CLONE_NEWNET, "user": CLONE_NEWUSER, "utsname": CLONE_NEWUTS, "ipc": 0x8000000, "pid": 0x20000000,
+    "cgroup": 0x2000000, "time": 0x80,
+}  # fmt: skip
+
+NEWER: dict[str, Scenario] = {
+    "disallow-io-uring": Scenario(attack=_io_uring, neighbour=both(work, _descriptors)),
+    "disallow-kexec": Scenario(attack=kexec, neighbour=work, evasions={"by file": _kexec_file}),
+    "disallow-keyring": Scenario(
+        attack=_add_key, neighbour=work, evasions={"request_key": _request_key, "keyctl": _keyctl}
+    ),
+    "disallow-perf-events": Scenario(attack=perf_event, neighbour=work),
+    "disallow-open-by-handle": Scenario(attack=open_by_handle, neighbour=work, setup=capability_setup),
+    "disallow-ptrace": Scenario(
+        attack=lambda stage: attach(stage, "victim"),
+        neighbour=both(work, _own_root),
+        evasions={
+            "seize": _seize,
+            "process_vm_readv": _read_memory,
+            "/proc/<pid>/mem": passes(_memory_file, Enforcer.SECCOMP),
+            "pidfd_getfd": _take_descriptor,
+        },
+    ),
+    "disallow-create-namespaces": Scenario(
+        attack=_unshare(CLONE_NEWNS),
+        neighbour=both(work, _files_only, _clone(0), _thread),
+        evasions={
+            **{name: _unshare(flag) for name, flag in _NAMESPACES.items()},
+            **{f"clone {name}": _clone(flag) for name, flag in _NAMESPACES.items() if name != "time"},
+            "clone3": _clone3(CLONE_NEWNET),
+            "setns": _setns,
+        },
+        refused=_ENOSYS,
+    ),
+    "disable-fileless-exec": Scenario(
+        attack=lambda stage: execute(_memory_program(stage)),
+        neighbour=both(work, _descriptors),
+        evasions={
+            "by path": lambda stage: execute(f"/proc/{os.getpid()}/fd/{_memory_program(stage)}"),
+            "loader": _memory_loader,
+        },
+    ),
+    "disable-exec-in-tmp": Scenario(
+        attack=_IN_TMP.attack,
+        neighbour=work,
+        evasions={
+            **_IN_TMP.evasions,
+            "shared memory": _in_shared_memory,
+            "library": passes(_library, Enforcer.BPF),
+        },
+        setup=_IN_TMP.setup,
+        teardown=_remove_program,
+    ),
+    "mitigate-kernel-log-leak": Scenario(
+        attack=read_log,
+        neighbour=work,
+        evasions={
+            "/dev/kmsg": passes(lambda _stage: os.close(os.open("/dev/kmsg", os.O_RDONLY)), Enforcer.SECCOMP),
+            "/proc/kmsg": passes(lambda _stage: os.close(os.open("/proc/kmsg", os.O_RDONLY)), Enforcer.SECCOMP),
+        },
+    ),
+}
+
+
 SCENARIOS: dict[str, Scenario] = {
+    **NEWER,
     "disallow-access-procfs-root": Scenario(
         attack=_root_of("victim", "root"),
         neighbour=both(work, _own_root),

@@ -16,6 +16,7 @@ from tests.kernel.matrix.table import Cell, Table
 from varmor.catalog.loader import load
 from varmor.catalog.types import Rule
 from varmor.policy.types import Enforcer
+from varmor.profile.selection import obstacles
 from varmor.profile.types import NodeFacts
 
 _RULES = {rule.name: rule for rule in load().rules}
@@ -52,14 +53,14 @@ def test_cell(name: str, enforcer: Enforcer, theatre: Theatre, table: Table, tmp
         table.put(name, word, Cell("none", reason))
         return
     scenario = SCENARIOS[name]
-    passing = tuple(way for way in scenario.evasions if enforcer in scenario.way(way).passes)
     enforced = theatre.perform(
         theatre.compile(rule, enforcer, observe=False), enforcer, scenario, _steps(scenario), tmp_path
     )
     few = {"attack": scenario.attack, "neighbour": scenario.neighbour}
     observed = theatre.perform(theatre.compile(rule, enforcer, observe=True), enforcer, scenario, few, tmp_path)
-    faults = _enforcement_faults(enforced, scenario, passing) + _observation_faults(observed, scenario)
-    limits = " ".join(text for about, text in rule.limits if enforcer in about)
+    faults = _enforcement_faults(enforced, scenario, enforcer) + _observation_faults(observed, scenario)
+    passing = tuple(way for way in scenario.evasions if worked(enforced.outcome.results.get(way, "")))
+    limits = rule.limit(enforcer)
     if passing and not limits:
         faults.append(f"not stopped by the form, and the catalog's limits do not say so: {', '.join(passing)}")
     assert not faults, f"{name} under {word}:\n" + "\n".join(faults)
@@ -72,23 +73,18 @@ def test_cell(name: str, enforcer: Enforcer, theatre: Theatre, table: Table, tmp
 def _no_form(rule: Rule, enforcer: Enforcer, facts: NodeFacts) -> str:
     """Why there is nothing to test. An enforcer without a form owes a reason, which the catalog's own tests demand."""
     if enforcer not in rule.enforcers:
-        return " ".join(text for about, text in rule.cannot if enforcer in about)
-    if enforcer is Enforcer.APPARMOR and rule.apparmor is not None:
-        if rule.apparmor.parser > facts.apparmor_parser:
-            return f"needs apparmor_parser {'.'.join(map(str, rule.apparmor.parser))}"
-        if rule.apparmor.kernel > facts.kernel:
-            return f"needs Linux {'.'.join(map(str, rule.apparmor.kernel))}"
-    if enforcer is Enforcer.BPF and rule.bpf is not None and rule.bpf.kernel > facts.kernel:
-        return f"needs Linux {'.'.join(map(str, rule.bpf.kernel))}"
-    return ""
+        return rule.reason(enforcer)
+    return obstacles(rule, facts).get(enforcer, "")
 
 
-def _enforcement_faults(enforced: Performance, scenario: Scenario, passing: tuple[str, ...]) -> list[str]:
+def _enforcement_faults(enforced: Performance, scenario: Scenario, enforcer: Enforcer) -> list[str]:
     if enforced.outcome.failure:
         return [f"enforced: {enforced.outcome.failure}"]
     faults = []
     for step, result in enforced.outcome.results.items():
-        free = step == "neighbour" or step in passing or bool(scenario.empty)
+        if step in scenario.evasions and not scenario.reaches(step, enforcer):
+            continue
+        free = step == "neighbour" or bool(scenario.empty)
         if free and not worked(result):
             faults.append(f"enforced, {step}: expected to work, ended with {result}")
         if not free and not refused(result, scenario):
