@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,6 @@ from tests.unit.manifests import policy, profile
 from varmor.cli import apparmor_check
 from varmor.cli.main import main
 from varmor.errors import PolicyError
-from varmor.kernel import apparmor_parser
 from varmor.kernel.apparmor_parser import Parser
 from varmor.profile.types import NodeFacts
 
@@ -61,7 +61,7 @@ def test_facts() -> None:
 
 
 def test_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apparmor_parser.shutil, "which", lambda *_args, **_options: None)
+    monkeypatch.setattr("varmor.kernel.apparmor_parser.shutil.which", lambda *_args, **_options: None)
     assert apparmor_check.local_facts(NodeFacts()) == NodeFacts()
     assert apparmor_check.parser_program() is None
 
@@ -77,7 +77,7 @@ def test_a_profile_that_is_right_or_none(program: str) -> None:
 
 
 def test_the_parsers_words_and_the_field(program: str) -> None:
-    values = {"appArmorRawRules": [{"rules": "deny /a w,\ndeny /broken w,"}]}
+    values: dict[str, Any] = {"appArmorRawRules": [{"rules": "deny /a w,\ndeny /broken w,"}]}
     with pytest.raises(PolicyError) as caught:
         apparmor_check.check(program, policy(**values), profile(**values))
     assert caught.value.field == "spec.policy.enhanceProtect.appArmorRawRules[0].rules"

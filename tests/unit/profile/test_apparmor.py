@@ -36,7 +36,7 @@ def test_frame() -> None:
         "profile varmor-default-web flags=(attach_disconnected,mediate_deleted) {",
     ]
     assert lines[-1] == "}"
-    assert "  #include <abstractions/base>" in lines
+    assert not any("abstractions/base" in line for line in lines)
     assert _text(NodeFacts(apparmor_abi=()), mode="RuntimeDefault").splitlines()[1] == "#include <tunables/global>"
 
 
@@ -57,25 +57,25 @@ def test_always_allow() -> None:
 
 def test_refuse_in_silence() -> None:
     rules = _rules(_text(**RULES))
-    assert {"deny mount,", "deny capability net_raw,", "deny /etc/ w,", "deny /etc/** wl,"} <= set(rules)
+    assert {"deny mount,", "deny capability net_raw,", "deny /etc/{,**} wl,"} <= set(rules)
     assert not any("audit" in rule or "userns" in rule for rule in rules)
 
 
 def test_refuse_and_record() -> None:
     rules = _rules(_text(**RULES, auditViolations=True))
-    assert "audit deny /etc/** wl," in rules
-    assert "audit deny @{PROC}/sys/{[^k]**,k,k[^e]**,ke,ke[^r]**} w," in rules
+    assert "audit deny /etc/{,**} wl," in rules
+    assert "audit deny /proc/sys/{[^k],k[^e],ke[^r]}** wl," in rules
     assert not any(rule.startswith("deny") for rule in rules)
 
 
 def test_observe() -> None:
     rules = _rules(_text(**RULES, auditViolations=True, allowViolations=True))
-    assert "audit /etc/** wl," in rules
+    assert "audit /etc/{,**} wl," in rules
     assert any(rule.startswith("audit /{,**/}{sh,bash,") and rule.endswith(" rix,") for rule in rules)
     assert "audit capability net_raw," in rules
     # The runtime default stays refused.
     assert "audit deny mount," in rules
-    assert "audit deny @{PROC}/kcore rwklx," in rules
+    assert "audit deny /proc/{sysrq-trigger,mem,kmem,kcore} rwklx," in rules
 
 
 def test_allow_in_silence() -> None:
@@ -86,7 +86,7 @@ def test_privileged() -> None:
     rules = _rules(_text(**RULES, privileged=True))
     assert "pivot_root," in rules
     assert "deny mount," in rules
-    assert not any("@{PROC}" in rule for rule in rules)
+    assert not any("/proc/" in rule for rule in rules)
 
 
 def test_raw_rules_stand_last_and_verbatim() -> None:
@@ -151,11 +151,11 @@ def test_targets_run_under_the_workloads_rules_and_their_own() -> None:
         f"/usr/sbin/nginx px -> {stack}1,",
     ]
     assert "deny mount," in rules
-    assert "deny /etc/** wl," not in rules
+    assert "deny /etc/{,**} wl," not in rules
     assert f"signal (send,receive) peer={CHILDREN}," in rules
     first, second, third = _children(text)
-    assert {"file,", "mount,", "signal,", "deny /etc/** wl,"} <= set(first)
-    assert "deny /etc/** wl," not in second
+    assert {"file,", "mount,", "signal,", "deny /etc/{,**} wl,"} <= set(first)
+    assert "deny /etc/{,**} wl," not in second
     assert any(rule.startswith("deny /{,**/}{sh,") for rule in second)
     assert "deny /x r," in third
     for child in (first, second, third):
@@ -167,10 +167,10 @@ def test_targets_are_recorded() -> None:
     targets: dict[str, Any] = {"attackProtectionRules": [{"rules": ["disable-write-etc"], "targets": ["/opt/a"]}]}
     text = _text(**targets, auditViolations=True)
     (child,) = _children(text)
-    assert {f"audit deny signal (send) peer={OWN},", "audit deny /etc/** wl,"} <= set(child)
+    assert {f"audit deny signal (send) peer={OWN},", "audit deny /etc/{,**} wl,"} <= set(child)
     text = _text(**targets, auditViolations=True, allowViolations=True)
     (child,) = _children(text)
-    assert {f"audit signal (send) peer={OWN},", "audit /etc/** wl,"} <= set(child)
+    assert {f"audit signal (send) peer={OWN},", "audit /etc/{,**} wl,"} <= set(child)
     assert not any("deny" in rule for rule in child)
     assert "audit /opt/a px -> varmor-default-web//&varmor-default-web//child_1," in _rules(text)
     assert _children(_text(**targets, allowViolations=True)) == []

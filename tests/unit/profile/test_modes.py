@@ -49,7 +49,7 @@ def _bpf(made: Profile) -> Effect:
 def _apparmor(made: Profile) -> Effect:
     lines = [line.strip() for line in (made.apparmor or "").splitlines()]
     own = lines[lines.index(f"# {ALL_THREE}") + 1 :] if f"# {ALL_THREE}" in lines else []
-    default = [line for line in lines if "/proc/sysrq-trigger" in line or "@{PROC}/sysrq-trigger" in line]
+    default = [line for line in lines if "/proc/{sysrq-trigger," in line]
     mount = [line for line in own if line.removeprefix("audit ").removeprefix("deny ").startswith("mount")]
     return Effect(
         any("deny mount" in line for line in mount),

@@ -203,5 +203,5 @@ def test_the_strictest_of_both(base: dict[str, Any], ours: dict[str, Any], name:
     found = verdict(merged, name, point)
     if wanted.denies:
         assert found.denies
-    if not notes:
+    if not notes and not (wanted.denies and found.denies):  # how a call is refused may change, that it is may not
         assert found.strictness == wanted.strictness

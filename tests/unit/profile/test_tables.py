@@ -104,9 +104,7 @@ def test_masks() -> None:
 
 
 def test_unknown_operation() -> None:
-    with pytest.raises(
-        ProfileTooComplexError, match=r"no operation 'fly'; it has: .*, userns_create"
-    ):
+    with pytest.raises(ProfileTooComplexError, match=r"no operation 'fly'; it has: .*, userns_create"):
         encode(BpfProfile(switches=(SwitchRule("fly", True, False, "c"),)))
 
 

@@ -56,9 +56,10 @@ class AppArmorTextError(AppArmorError):
 
 @dataclass(frozen=True, slots=True)
 class ParserRun:
-    """The end of one run: exit status and everything that was printed, shortened."""
+    """The end of one run: exit status, what was asked for, and everything that was printed, shortened."""
 
     status: int
+    answer: str
     words: str
 
 
@@ -107,7 +108,7 @@ class Parser:
         if run.status != 0:
             raise AppArmorTextError(name, run.words, text)
         declared = self.run(["--names", _STDIN], text)
-        foreign = [line for line in declared.words.splitlines() if line != name and not line.startswith(f"{name}//")]
+        foreign = [line for line in declared.answer.splitlines() if line != name and not line.startswith(f"{name}//")]
         if declared.status == 0 and foreign:
             raise AppArmorError(f"AppArmor profile {name}: the text declares another profile, {foreign[0]!r}")
         return [line for line in run.words.splitlines() if line.startswith("Warning")]
@@ -147,4 +148,4 @@ class Parser:
         except OSError as error:
             raise AppArmorError(f"{program}: {error.strerror}") from error
         words = "\n".join(part.strip() for part in (done.stdout, done.stderr) if part.strip())
-        return ParserRun(done.returncode, words[:_LONGEST_REPORT])
+        return ParserRun(done.returncode, done.stdout, words[:_LONGEST_REPORT])

@@ -42,7 +42,7 @@ def profile_text(name: str, policy: Policy, selected: Sequence[Selected], reacti
         if not text.targets:
             lines += ["", *raw_lines(text)]
     lines += children(name, groups, reaction, facts, abi)
-    return _assemble(name, abi, ["#include <abstractions/base>", "", *lines])
+    return _assemble(name, abi, lines)
 
 
 def raw_texts(policy: Policy) -> tuple[RawText, ...]:

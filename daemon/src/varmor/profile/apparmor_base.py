@@ -18,30 +18,31 @@ _ALLOW_ABI_4 = ("userns,", "mqueue,", "io_uring,")
 # What container runtimes allow by default.
 _DEFAULT_ALLOW = ("network,", "capability,", "file,", "umount,")
 _PEERS = ("unconfined", "runc", "crun")
+# What abstractions/base allows beside paths. The abstraction itself is left out: `file,` allows its paths already, and
+# beside rules for names in any directory its hundred paths multiply the time that apparmor_parser takes.
+_DEFAULT_ALLOW_BY_ALL = (
+    "ptrace (readby,tracedby),",
+    'signal (send,receive) set=("exists"),',
+    "unix (create,getattr,getopt,setopt,shutdown),",
+    "unix (receive) peer=(label=unconfined),",
+)
 
 # What they refuse. The globs say "everything but", since AppArmor has no other negation; a class such as [^s] matches
 # a slash as well. The usual templates compare three letters one by one and so leave gaps (/proc/bus, kernel/sysrq,
 # kernel/threads-max, kernel/domainname); these do not.
 _DEFAULT_DENY = (
-    "@{PROC}/* w",
-    # All but the directories of processes, and sys.
-    "@{PROC}/{[^0-9s]*,s,s[^y]*,sy,sy[^s]*,sys?*}/** w",
-    "@{PROC}/sys/{[^k]**,k,k[^e]**,ke,ke[^r]**} w",
-    # All but the limits of the container's own IPC namespace: sem and shm*.
-    "@{PROC}/sys/kernel/{[^s]**,s,s[^eh]**,se,se[^m]**,sem?**,sh,sh[^m]**} w",
-    "@{PROC}/sysrq-trigger rwklx",
-    "@{PROC}/mem rwklx",
-    "@{PROC}/kmem rwklx",
-    "@{PROC}/kcore rwklx",
     "mount",
-    "/sys/[^f]*/** wklx",
-    "/sys/f[^s]*/** wklx",
-    "/sys/fs/[^c]*/** wklx",
-    "/sys/fs/c[^g]*/** wklx",
-    "/sys/fs/cg[^r]*/** wklx",
-    "/sys/firmware/** rwklx",
-    "/sys/devices/virtual/powercap/** rwklx",
-    "/sys/kernel/security/** rwklx",
+    "/proc/* wl",
+    # All but the directories of processes, and sys.
+    "/proc/{[^0-9s]*,s,s[^y]*,sy,sy[^s]*,sys?*}/{,**} wl",
+    "/proc/sys/{k,ke} wl",
+    "/proc/sys/{[^k],k[^e],ke[^r]}** wl",
+    # All but the limits of the container's own IPC namespace: sem and shm*.
+    "/proc/sys/kernel/{s,se,sh} wl",
+    "/proc/sys/kernel/{[^s],s[^eh],se[^m],sem?,sh[^m]}** wl",
+    "/proc/{sysrq-trigger,mem,kmem,kcore} rwklx",
+    "/sys/{[^f]*,f[^s]*,fs/[^c]*,fs/c[^g]*,fs/cg[^r]*}/{,**} wklx",
+    "/sys/{firmware,devices/virtual/powercap,kernel/security}/{,**} rwklx",
 )
 
 
@@ -74,6 +75,8 @@ def runtime_default(name: str, abi: str, *, children: bool, audit: bool) -> Iter
     """What container runtimes allow and refuse. ``audit`` records what is refused."""
     yield from _DEFAULT_ALLOW
     yield from _classes_of(abi)
+    yield from _DEFAULT_ALLOW_BY_ALL
+    yield f"unix peer=(label={own_label(name)}),"
     for peer in _PEERS:
         yield f"signal (receive) peer={peer},"
     for peer in (own_label(name), *((child_labels(name),) if children else ())):

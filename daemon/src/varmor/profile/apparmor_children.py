@@ -62,8 +62,6 @@ def raw_lines(raw: RawText) -> Iterator[str]:
 
 
 def quoted(path: str) -> str:
-    """A path as a literal in a rule."""
-    if any(sign in path for sign in ' \t,"\\#'):
-        escaped = path.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return path
+    """A path as a literal in a rule. In quotes, only an octal number can say a quote or a backslash."""
+    escaped = path.replace("\\", r"\134").replace('"', r"\042")
+    return f'"{escaped}"' if any(sign in escaped for sign in " \t,\\#") else path

@@ -17,11 +17,11 @@ _DISKS = "@{disks}"
 _USUAL_DISKS = (
     "sd[a-z]*", "sg[0-9]*", "sr[0-9]*", "nvme[0-9]*", "ng[0-9]*", "vd[a-z]*", "xvd[a-z]*", "hd[a-z]*", "mmcblk[0-9]*",
     "mtd[0-9]*", "mtdblock[0-9]*", "dm-[0-9]*", "md[0-9]*", "loop[0-9]*", "nbd[0-9]*", "rbd[0-9]*", "drbd[0-9]*",
-    "bcache[0-9]*", "pmem[0-9]*", "zd[0-9]*", "dasd[a-z]*", "ubi[0-9]*", "bsg/**",
+    "bcache[0-9]*", "pmem[0-9]*", "zd[0-9]*", "dasd[a-z]*", "ubi[0-9]*", "bsg/*",
 )  # fmt: skip
 _USUAL_DISK = re.compile(
     r"(sd[a-z]|s[gr]\d|nvme\d|ng\d|x?vd[a-z]|hd[a-z]|mmcblk\d|mtd(block)?\d|dm-\d|md\d|loop\d|d?r?[nr]?bd\d|bcache\d|"
-    r"pmem\d|zd\d|dasd[a-z]|ubi\d)[^/]*|bsg/.*"
+    r"pmem\d|zd\d|dasd[a-z]|ubi\d)[^/]*|bsg/[^/]*"
 )
 
 _PATH_RULE = re.compile(r"^(?P<path>(owner )?[/@{\"].* )(?P<permissions>[rwaklmx]+)$")

@@ -40,7 +40,9 @@ class SeccompProfileError(VarmorError):
 def merge(base: dict[str, Any] | None, ours: dict[str, Any]) -> tuple[dict[str, Any], list[NoEffect]]:
     """The strictest of ``base`` (None: no filter) and ``ours``, both OCI ``LinuxSeccomp`` objects.
 
-    Neither argument is changed. The notes say where the result is stricter than both for want of words.
+    Neither argument is changed. The notes say where the result is stricter than both for want of words. What one side
+    refuses is always refused, but where its region cannot be said, in the way of the merged default: with an error
+    instead of a kill, say.
 
     Raises:
         SeccompProfileError: one of them is malformed.
