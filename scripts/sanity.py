@@ -24,7 +24,7 @@ PIP_CACHE = Path.home() / ".ansible" / "test" / "cache"
 _STAND_IN = Path(__file__).with_name("get_pip.py")
 _PIP_VERSION = re.compile(r"default_packages = dict\(\s*pip='([0-9.]+)'")
 # Python that never runs inside Ansible. ruff and mypy judge it; ansible-test would by rules made for modules.
-_NOT_ANSIBLE = ("daemon/", "scripts/", "tests/")
+_NOT_ANSIBLE = ("bench/", "daemon/", "scripts/", "tests/")
 _ANSIBLE_TESTS = ("tests/sanity/", "tests/unit/plugins/")
 _SHELL = re.compile(rb"#! ?/(usr/)?bin/(env )?(ba)?sh\b")
 
