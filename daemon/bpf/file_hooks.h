@@ -163,8 +163,8 @@ static __noinline int judge_gains(struct profile *profile, struct scratch *scrat
 }
 
 /*
- * A second or a new name. The new one must be writable. Under the old one nothing at all may be denied, else the file would
- * shed its rules, nor below it when it is a directory, unless the new place says the same. Nor may the new name be in an
+ * A second or a new name. The new one must be writable. Under the old one nothing at all may be denied that is not under the
+ * new one too, else the file would shed its rules, nor below it when it is a directory, unless the new place says the same. Nor may the new name be in an
  * allow-list with more than the old one.
  */
 static __noinline int judge_move(struct profile *profile, struct scratch *scratch, struct move *move)
@@ -180,7 +180,7 @@ static __noinline int judge_move(struct profile *profile, struct scratch *scratc
 	if (verdict)
 		return verdict;
 	new = scratch->request.accept;
-	ask(scratch, identity, move->hook, 0xff, ACCESS_WRITE, 0);
+	ask(scratch, identity, move->hook, (0xff & ~ACCEPT_DENY(new)) | ACCESS_WRITE, ACCESS_WRITE, 0);
 	scratch->request.defaults = move->renames ? ACCESS_WRITE : 0;
 	offset = walk_path(scratch, entry, move->from_mount, PATH_END);
 	verdict = judge_walked(profile, scratch, offset);

@@ -35,7 +35,11 @@ MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 32, 4096, 8192, 16384, 1 << 1
 
 
 class StepFailedError(Exception):
-    """A step did not do what it is for, and not because it was refused."""
+    """A step did not do what it is for, and not because it was refused. ``status`` is a child's, as of ``wait``."""
+
+    def __init__(self, words: str, status: int = 0) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 def call(name: str, *arguments: object) -> int:
@@ -129,7 +133,7 @@ def in_child(function: Callable[[], object]) -> None:
     if said.isdigit():
         raise OSError(int(said), os.strerror(int(said)))
     if said or status:
-        raise StepFailedError(f"the child ended with {status:#x} {said.decode(errors='replace')}")
+        raise StepFailedError(f"the child ended with {status:#x} {said.decode(errors='replace')}", status)
 
 
 def execute(program: str | Path | int, *arguments: str, directory: str | Path | None = None) -> None:

@@ -300,7 +300,10 @@ def _realtime(_stage: Stage) -> None:
 
 def _raise_limit(_stage: Stage) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    except ValueError as error:  # Python's word for EPERM
+        raise PermissionError(errno.EPERM, str(error)) from error
 
 
 def _oom_score(_stage: Stage) -> None:

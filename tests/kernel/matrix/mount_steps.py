@@ -107,8 +107,15 @@ def file_system(fstype: str, *binds: str, extra: Ways | None = None) -> Scenario
         ways[f"bind {path}"] = bind(path)
         ways[f"recursive bind {path}"] = bind(path, MS_REC)
         ways[f"bind {path} by newer calls"] = passes(bind_new(path), Enforcer.APPARMOR)
-    ways["move"] = move(f"mounted-{fstype}")
-    return Scenario(attack=new(fstype), neighbour=PLAIN, evasions={**ways, **(extra or {})}, setup=_mounted(fstype))
+    # At its usual place below another root, such as that of a container in the container.
+    place = binds[0].removeprefix("/")
+    ways["move"] = move(place)
+    return Scenario(
+        attack=new(fstype),
+        neighbour=PLAIN,
+        evasions={**ways, **(extra or {})},
+        setup=lambda stage: mount("none", stage.folder(place), fstype),
+    )
 
 
 def _disk_node(stage: Stage) -> Path:
@@ -186,7 +193,7 @@ SCENARIOS: dict[str, Scenario] = {
             "bind by newer calls": passes(bind_new("/etc"), _UNSEEN),
             "move": move("mounted-ramfs"),
             "remount": remount("mounted-tmpfs"),
-            "mount_setattr": passes(_setattr, _UNSEEN),
+            "mount_setattr": passes(_setattr, Enforcer.APPARMOR | Enforcer.BPF),
             "propagation": lambda stage: mount("none", stage.directory / "mounted-tmpfs", flags=MS_PRIVATE),
             "in a user namespace": _in_namespace(new("tmpfs")),
         },
@@ -194,7 +201,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "disallow-umount": Scenario(
         attack=lambda stage: umount(stage.directory / "mounted"),
-        neighbour=PLAIN,
+        neighbour=both(work, bind_own),
         evasions={
             "lazy": lambda stage: umount(stage.directory / "mounted-tmpfs", 2),
             "by descriptor": lambda stage: umount(

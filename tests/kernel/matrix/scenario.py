@@ -11,6 +11,7 @@ from typing import Any
 
 from varmor.policy.types import Enforcer
 
+NOBODY = Enforcer(0)
 REFUSED = frozenset({errno.EPERM, errno.EACCES})
 
 
@@ -58,12 +59,12 @@ class Evasion:
     """A way around a rule. ``passes`` are enforcers whose form need not reach it; the catalog's ``limits`` say so."""
 
     step: Step
-    passes: Enforcer | None = None
+    passes: Enforcer = NOBODY
 
 
-def passes(step: Step, enforcer: Enforcer) -> Evasion:
-    """An evasion that an enforcer's form need not reach."""
-    return Evasion(step, enforcer)
+def passes(step: Step, enforcers: Enforcer) -> Evasion:
+    """An evasion that the forms of these enforcers need not reach."""
+    return Evasion(step, enforcers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Scenario:
 
     def reaches(self, name: str, enforcer: Enforcer) -> bool:
         """Whether an enforcer's form must stop an evasion."""
-        return self.way(name).passes is not enforcer
+        return enforcer not in self.way(name).passes
 
     def way(self, name: str) -> Evasion:
         """An evasion by its name."""

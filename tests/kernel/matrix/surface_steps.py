@@ -41,7 +41,7 @@ from tests.kernel.matrix.capability_steps import (
 )
 from tests.kernel.matrix.capability_steps import setup as capability_setup
 from tests.kernel.matrix.file_steps import both, open_x_bit
-from tests.kernel.matrix.program_steps import LOADER, TRUE, program
+from tests.kernel.matrix.program_steps import TRUE, load, program
 from tests.kernel.matrix.scenario import REFUSED, Scenario, Stage, Step, passes
 from varmor.policy.types import Enforcer
 
@@ -302,7 +302,7 @@ def _memory_program(_stage: Stage) -> int:
 
 
 def _memory_loader(stage: Stage) -> None:
-    execute(LOADER, "ld.so", f"/proc/{os.getpid()}/fd/{_memory_program(stage)}")
+    load(f"/proc/{os.getpid()}/fd/{_memory_program(stage)}")
 
 
 def _in_shared_memory(_stage: Stage) -> None:
@@ -335,7 +335,9 @@ NEWER: dict[str, Scenario] = {
     "disallow-io-uring": Scenario(attack=_io_uring, neighbour=both(work, _descriptors)),
     "disallow-kexec": Scenario(attack=kexec, neighbour=work, evasions={"by file": _kexec_file}),
     "disallow-keyring": Scenario(
-        attack=_add_key, neighbour=work, evasions={"request_key": _request_key, "keyctl": _keyctl}
+        attack=_add_key,
+        neighbour=work,
+        evasions={"request_key": passes(_request_key, Enforcer.BPF), "keyctl": _keyctl},
     ),
     "disallow-perf-events": Scenario(attack=perf_event, neighbour=work),
     "disallow-open-by-handle": Scenario(attack=open_by_handle, neighbour=work, setup=capability_setup),
@@ -365,7 +367,7 @@ NEWER: dict[str, Scenario] = {
         neighbour=both(work, _descriptors),
         evasions={
             "by path": lambda stage: execute(f"/proc/{os.getpid()}/fd/{_memory_program(stage)}"),
-            "loader": _memory_loader,
+            "loader": passes(_memory_loader, Enforcer.APPARMOR),
         },
     ),
     "disable-exec-in-tmp": Scenario(

@@ -20,7 +20,7 @@ case "$1" in
 esac
 line=$(grep -n broken | cut -d: -f1)
 [ -z "$line" ] && exit 0
-echo "AppArmor parser error for /dev/stdin in profile /dev/stdin at line $line: syntax error" >&2
+echo "AppArmor parser error for /proc/self/fd/0 in profile /proc/self/fd/0 at line $line: syntax error" >&2
 exit 1
 """
 _MANIFEST = """\

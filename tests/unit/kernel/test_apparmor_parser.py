@@ -45,7 +45,7 @@ def test_errors_carry_line_text_and_the_parsers_words(tmp_path: Path) -> None:
 def test_errors_name_the_field_of_a_custom_rule(tmp_path: Path) -> None:
     field = "spec.policy.enhanceProtect.appArmorRawRules[0].rules"
     text = f"profile varmor-a {{\n# begin {field}\ndeny /a w,\nnonsense,\n# end {field}\n}}\n"
-    words = "AppArmor parser error for /dev/stdin in profile /dev/stdin at line 4: syntax error"
+    words = "AppArmor parser error for /proc/self/fd/0 in profile /proc/self/fd/0 at line 4: syntax error"
     parser = Parser(program(tmp_path, f"cat >/dev/null; echo '{words}' >&2; exit 1"))
     with pytest.raises(AppArmorTextError) as caught:
         parser.check("varmor-a", text)

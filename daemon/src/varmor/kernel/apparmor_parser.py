@@ -17,7 +17,7 @@ _VERSION = re.compile(r"version\s+(\d+)\.(\d+)")
 _LINE = re.compile(r"\bline\s+(\d+)")
 _LONGEST_REPORT = 4096
 # As a file, standard input has a name in the parser's words, so that it can be told from the files it includes.
-_STDIN = "/dev/stdin"
+_STDIN = "/proc/self/fd/0"
 _SEARCH_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
