@@ -81,7 +81,9 @@ def test_the_parsers_words_and_the_field(program: str) -> None:
     with pytest.raises(PolicyError) as caught:
         apparmor_check.check(program, policy(**values), profile(**values))
     assert caught.value.field == "spec.policy.enhanceProtect.appArmorRawRules[0].rules"
-    assert caught.value.problem.startswith("line 2 of the text: apparmor_parser: AppArmor parser error")
+    assert caught.value.problem.startswith(
+        "line 2 of the text: `deny /broken w,`: apparmor_parser: AppArmor parser error"
+    )
 
 
 @pytest.mark.usefixtures("program")

@@ -51,7 +51,10 @@ def test_errors_name_the_field_of_a_custom_rule(tmp_path: Path) -> None:
         parser.check("varmor-a", text)
     assert str(caught.value) == f"AppArmor profile varmor-a: {field}: line 2 of the text, `nonsense,`: {words}"
     about = caught.value.about(policy(appArmorRawRules=[{"rules": "deny /a w,\nnonsense,"}]))
-    assert str(about) == f"test: VarmorPolicy default/web: {field}: line 2 of the text: apparmor_parser: {words}"
+    assert (
+        str(about)
+        == f"test: VarmorPolicy default/web: {field}: line 2 of the text: `nonsense,`: apparmor_parser: {words}"
+    )
 
 
 def test_errors_about_other_lines_are_about_the_policy(tmp_path: Path) -> None:

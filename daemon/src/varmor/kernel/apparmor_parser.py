@@ -28,8 +28,8 @@ class AppArmorError(VarmorError):
 class AppArmorTextError(AppArmorError):
     """A profile text that apparmor_parser does not take.
 
-    ``line`` is the line of the text that it names, from 1 (0: none); ``origin`` tells the field of the manifest that
-    this line was written in, when it is a custom rule's; ``words`` are the parser's own.
+    ``line`` is the line of the text that it names, from 1 (0: none), and ``rule`` what stands there; ``origin`` tells
+    the field of the manifest that this line was written in, when it is a custom rule's; ``words`` are the parser's own.
     """
 
     exit_code = 2
@@ -40,7 +40,8 @@ class AppArmorTextError(AppArmorError):
         found = _LINE.search(words)
         self.line = int(found.group(1)) if found else 0
         lines = text.split("\n")
-        quoted = f", `{lines[self.line - 1].strip()}`" if 0 < self.line <= len(lines) else ""
+        self.rule = lines[self.line - 1].strip() if 0 < self.line <= len(lines) else ""
+        quoted = f", `{self.rule}`" if self.rule else ""
         if self.origin is not None:
             where = f": {self.origin.field}: line {self.origin.line} of the text{quoted}"
         else:
@@ -51,7 +52,8 @@ class AppArmorTextError(AppArmorError):
         """The same as an error about ``policy``, at the line of its manifest when a custom rule is to blame."""
         if self.origin is None:
             return policy.error("", str(self))
-        return text_error(policy, self.origin, f"apparmor_parser: {self.words}")
+        quoted = f"`{self.rule}`: " if self.rule else ""
+        return text_error(policy, self.origin, f"{quoted}apparmor_parser: {self.words}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from varmor.node.store import Revision, RevisionState, Store
 from varmor.policy.armor_profile_model import ArmorProfileModel
 from varmor.policy.parse import parse_object
 from varmor.policy.types import Policy, PolicyKey
-from varmor.profile.apparmor_lines import origin, text_error
 from varmor.profile.compile import compile_policy
 from varmor.profile.types import NodeFacts, Profile
 
@@ -61,10 +60,7 @@ class PolicyReconciler:
         except PolicyError:
             raise
         except AppArmorTextError as error:
-            found = origin(profile.apparmor or "", error.line)
-            if found is not None:
-                raise text_error(policy, found, error.words) from error
-            raise PolicyError(str(error), where=policy.where, subject=str(policy.key)) from error
+            raise error.about(policy) from error
         except VarmorError as error:
             raise PolicyError(str(error), where=policy.where, subject=str(policy.key)) from error
         return profile
