@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ from tests.nodes.errors import NodeError, NodeTimeoutError
 PROGRAM = "qemu-system-x86_64"
 # The fastest of the models tried under TCG; rdrand fills the kernel's entropy pool at once.
 CPU = "Nehalem,+rdrand"
+_NAME_LENGTH = 15  # of /proc/PID/comm: TASK_COMM_LEN without its end
 
 
 # What this process has started and not yet seen ending: a node may be stopped by another object than started it.
@@ -36,15 +38,31 @@ def quoted(value: object) -> str:
 
 
 def is_running(pid: int, mark: str) -> bool:
-    """Whether ``pid`` is a QEMU that has ``mark`` on its command line (a pid may have been given to another)."""
+    """Whether ``pid`` is a QEMU that has ``mark`` on its command line (a pid may have been given to another).
+
+    One that is ending counts until the last of its threads is gone: its disk stays locked as long.
+    """
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        state = re.search(r"^State:\s+(\w)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        name = Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+        ended = _has_ended(pid)
     except (FileNotFoundError, ProcessLookupError):
         return False
-    if state is None or state[1] in "ZX":
+    if ended:
         return False
+    if words == [b""]:  # The memory with the command line goes first, the files later.
+        return name == PROGRAM[:_NAME_LENGTH]
     return words[0].decode().endswith(PROGRAM) and mark.encode() in words
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether all threads of ``pid`` have ended (the state ``Z`` says so of the first one alone)."""
+    process = os.pidfd_open(pid)
+    try:
+        ready, _, _ = select.select([process], [], [], 0)
+        return bool(ready)
+    finally:
+        os.close(process)
 
 
 def stop(pid: int, mark: str, *, timeout: float = 10) -> None:

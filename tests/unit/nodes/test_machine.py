@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.nodes import machine
@@ -50,6 +52,27 @@ def test_a_pid_that_is_no_qemu_is_not_the_machine() -> None:
     assert not machine.is_running(os.getpid(), NODE.mark)
     assert not machine.is_running(2**22 + 1, NODE.mark)
     machine.stop(os.getpid(), NODE.mark)
+
+
+_FIRST_THREAD_ENDS = """
+import ctypes, sys, threading
+threading.Thread(target=sys.stdin.read).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
+
+
+def test_a_machine_is_there_until_its_last_thread_has_ended(tmp_path: Path) -> None:
+    program = tmp_path / machine.PROGRAM
+    program.symlink_to(sys.executable)
+    with subprocess.Popen([program, "-c", _FIRST_THREAD_ENDS, NODE.mark], stdin=subprocess.PIPE) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        while "State:\tZ" not in status.read_text():
+            assert process.poll() is None
+        assert machine.is_running(process.pid, NODE.mark)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+    assert not machine.is_running(process.pid, NODE.mark)
 
 
 def test_the_tail_of_a_console_is_printable(tmp_path: Path) -> None:
