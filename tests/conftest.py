@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A test that could not run is no success: where the tiers are run, skipped tests fail the run."""
+"""Settings of all tests. A test that could not run is no success: where the tiers are run, skips fail the run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Test machines share their processors with virtual machines: a slow example is no finding. The examples are the same in
+# every run, so that a change is judged by what it changes; with VARMOR_RANDOM_EXAMPLES=1 they are new ones.
+settings.register_profile("varmor", deadline=None, derandomize=os.environ.get("VARMOR_RANDOM_EXAMPLES") != "1")
+settings.load_profile("varmor")
 
 
 @pytest.hookimpl(trylast=True)

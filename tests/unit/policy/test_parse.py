@@ -143,6 +143,7 @@ BAD = [
     ("apiVersion", ..., "the field 'apiVersion' is missing"),
     ("metadata", ..., "the field 'metadata' is missing"),
     ("metadata.name", "Web_1", "'Web_1' is not a valid name"),
+    ("metadata.name", "web\n", "VarmorPolicy: metadata.name: 'web\\n' is not a valid name"),
     ("metadata.name", "x" * 60, "75 characters, at most 63"),
     ("metadata.name", 5, "expected a string, found an integer 5; put quotes around it"),
     ("metadata.namespace", "a.b", "'a.b' is not a valid namespace"),

@@ -45,13 +45,14 @@ def object_name(root: Cursor, kind: str, *, namespaced: bool = True) -> tuple[st
     """
     metadata = root.child("metadata")
     name = metadata.child("name")
-    root.subject = metadata.subject = name.subject = f"{kind} {name.string(limit=253)}"
-    metadata.only(_METADATA)
-    if not _DNS_NAME.fullmatch(name.string()):
+    root.subject = metadata.subject = name.subject = kind
+    if not _DNS_NAME.fullmatch(name.string(limit=253)):
         raise name.error(
             f"{name.string()!r} is not a valid name; expected lower-case letters, digits, '-' and '.', "
             "beginning and ending with a letter or digit (RFC 1123)"
         )
+    root.subject = metadata.subject = name.subject = f"{kind} {name.string()}"
+    metadata.only(_METADATA)
     namespace = _namespace(metadata, kind, namespaced=namespaced)
     root.subject = f"{kind} {namespace}/{name.string()}" if namespace else f"{kind} {name.string()}"
     return namespace, name.string()
