@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help venv setup bpf dist demo test lint unit sanity node clean
+.PHONY: help venv setup bpf dist demo test lint unit sanity bench node clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -34,6 +34,10 @@ unit: venv ## Unit tests only
 
 sanity: venv ## ansible-test sanity only
 	@$(PY) -m scripts.test sanity
+
+bench: venv bpf setup ## Measure: compiling policies, and what system calls cost on stock kernels (docs/benchmarks)
+	@$(PY) -m bench.compile_policies
+	@$(PY) -m bench.calls
 
 setup: venv
 	@$(PY) -m tests.nodes setup

@@ -73,7 +73,7 @@ ALL: tuple[Tier, ...] = (
             ("bash", "scripts/bpf.sh"),
             _tool("ruff", "check", "."),
             _tool("ruff", "format", "--check", "."),
-            _tool("mypy", "daemon/src", "scripts", "tests"),
+            _tool("mypy", "daemon/src", "scripts", "tests", "bench"),
             _tool("lint-imports"),
         ),
     ),

@@ -27,7 +27,7 @@ static __always_inline int verdict_of(int verdict)
  */
 struct subject {
 	struct profile *profile;
-	u64 identity; /* slot << 32 | the daemon's number of the workload */
+	u64 identity; /* slot << 32 | index in `workloads` */
 };
 
 static __always_inline u32 mount_namespace_of(struct task_struct *task)
@@ -92,7 +92,7 @@ static __always_inline bool rules_of(u32 index, u32 executable, struct subject *
 	who->profile = bpf_map_lookup_elem(&profiles, &record);
 	if (!who->profile)
 		return false;
-	who->identity = (u64)number << 32 | workload->number;
+	who->identity = (u64)number << 32 | index;
 	return true;
 }
 

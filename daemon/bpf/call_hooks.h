@@ -112,11 +112,11 @@ int BPF_PROG(varmor_connect, struct socket *sock, struct sockaddr *address)
 {
 	struct destination destination = {};
 	struct subject who;
-	u16 family = 0;
+	u16 family;
 
 	if (!confined(&who) || !who.profile->networks)
 		return 0;
-	bpf_probe_read_kernel(&family, sizeof(family), address);
+	family = address->sa_family;
 	if (family == AF_INET) /* also on an IPv6 datagram socket */
 		read_ipv4(address, &destination);
 	else if (family == AF_INET6)

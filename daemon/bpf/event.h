@@ -29,8 +29,44 @@ static __always_inline void fill_event(struct event *event, u64 identity, u32 wh
 	bpf_get_current_comm(event->comm, sizeof(event->comm));
 }
 
+#define NANOSECONDS 1000000000ULL
+
+/*
+ * Whether a workload may still record in this second: one that floods must not take the room of others. What it may not is
+ * counted, and the daemon tells how much it was. Two CPUs may begin a second at once: then some more events pass.
+ */
+static __always_inline bool may_record(const struct event *event)
+{
+	u32 index = event->workload, second = event->time / NANOSECONDS;
+	struct budget *budget;
+
+	if (!events_per_second)
+		return true;
+	budget = bpf_map_lookup_elem(&budgets, &index);
+	if (!budget)
+		return true;
+	if (budget->second != second) {
+		budget->second = second;
+		budget->events = 0;
+	}
+	if (__sync_fetch_and_add(&budget->events, 1) < events_per_second)
+		return true;
+	if (event->verdict == VERDICT_DENIED)
+		__sync_fetch_and_add(&budget->withheld[0], 1);
+	else
+		__sync_fetch_and_add(&budget->withheld[1], 1);
+	return false;
+}
+
 static __always_inline void send_event(struct event *event, u32 text_length)
 {
+	u32 index = event->workload;
+	struct workload *workload;
+
+	if (!may_record(event))
+		return;
+	workload = bpf_map_lookup_elem(&workloads, &index);
+	event->workload = workload ? workload->number : 0;
 	event->text_length = text_length;
 	if (bpf_ringbuf_output(&events, event, sizeof(*event) + text_length, 0))
 		count(COUNTER_LOST_EVENTS);

@@ -2,7 +2,7 @@
 /* Opening files and changing directory entries. Refusals are -EACCES, as AppArmor's. */
 #pragma once
 
-#include "judge.h"
+#include "directory.h"
 #include "operation.h"
 
 /* The accesses of an open file description that rules speak about. */
@@ -31,6 +31,7 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	enum place place;
 	u32 access, index;
 	struct location location;
+	struct ruling ruling;
 	int verdict;
 
 	if (!confined(&who))
@@ -47,8 +48,12 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	mount = file->f_path.mnt;
 	/* overlayfs opens the layer's file as well: on a private mount since 6.5, before with the overlay's path but the layer's
 	 * inode. The file of the overlay itself was judged already. */
+	if (dentry->d_inode != file->f_inode)
+		return 0;
+	if (judge_kept(who.profile, dentry, mount, access, &ruling))
+		return verdict_of(ruling.deny ? -EACCES : 0);
 	place = place_of(mount);
-	if (place == PLACE_INTERNAL || dentry->d_inode != file->f_inode)
+	if (place == PLACE_INTERNAL)
 		return 0;
 	if (place == PLACE_NOWHERE)
 		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_PLACE));
@@ -56,8 +61,10 @@ int BPF_PROG(varmor_file_open, struct file *file)
 	if (!scratch)
 		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_BUFFER));
 	ask(scratch, who.identity, HOOK_FILE_OPEN, access, access, 0);
+	read_counts(&scratch->counts);
 	location = locate(scratch, file);
 	verdict = judge_path(who.profile, scratch, location.offset, location.length);
+	keep_directory(who.profile, scratch, dentry, mount);
 	release_scratch(index);
 	return verdict_of(verdict);
 }
@@ -67,6 +74,7 @@ static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount
 {
 	struct subject who;
 	struct scratch *scratch;
+	struct ruling ruling;
 	enum place place;
 	u32 index;
 	int verdict;
@@ -75,6 +83,8 @@ static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount
 		return 0;
 	if (!(ACCESS_WRITE & (who.profile->paths_deny | who.profile->paths_audit)))
 		return 0;
+	if (judge_kept(who.profile, dentry, mount, ACCESS_WRITE, &ruling))
+		return ruling.deny ? -EACCES : 0;
 	place = place_of(mount);
 	if (place == PLACE_INTERNAL)
 		return 0;
@@ -84,7 +94,7 @@ static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount
 	if (!scratch)
 		return judge_unknown(who.profile, who.identity, hook, ACCESS_WRITE, REASON_NO_BUFFER);
 	ask(scratch, who.identity, hook, ACCESS_WRITE, ACCESS_WRITE, 0);
-	verdict = judge_walked(who.profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
+	verdict = judge_entry(who.profile, scratch, dentry, mount);
 	release_scratch(index);
 	return verdict;
 }
@@ -147,56 +157,64 @@ struct move {
 };
 
 /* What an allow-list would let a file (and, for a directory, what lies below) do under its new name only. */
-static __noinline int judge_gains(struct profile *profile, struct scratch *scratch, int offset, u32 old, u32 below)
+static __always_inline struct ruling weigh_gains(struct profile *profile, u32 old, u32 new, u32 below)
 {
-	u32 new = scratch->request.accept, deny, audit;
 	u32 gains = ACCEPT_ALLOW(new) & ~ACCEPT_DENY(new) & ~ACCEPT_ALLOW(old);
+	struct ruling ruling;
 
 	if (below & BELOW_GAINS)
 		gains |= ACCESS_WRITE;
-	deny = profile->paths_default_deny & gains;
-	audit = profile->paths_default_audit & gains;
-	if (audit)
-		report_path(scratch, offset, PATH_END - offset, gains,
-			    WHAT(scratch->request.hook, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_GAINS));
-	return deny ? -EACCES : 0;
+	ruling.deny = profile->paths_default_deny & gains;
+	ruling.audit = profile->paths_default_audit & gains;
+	return ruling;
+}
+
+/* The event shows the old name. */
+static __always_inline void report_move(struct scratch *scratch, struct move *move, u32 access, u32 verdict, u32 reason)
+{
+	int offset = walk_path(scratch, move->from, move->from_mount, PATH_END);
+
+	if (offset < 0)
+		report(scratch->request.identity, access, WHAT(move->hook, verdict, reason));
+	else
+		report_path(scratch, offset, PATH_END - offset, access, WHAT(move->hook, verdict, reason));
 }
 
 /*
  * A second or a new name. The new one must be writable. Under the old one nothing at all may be denied that is not under the
- * new one too, else the file would shed its rules, nor below it when it is a directory, unless the new place says the same. Nor may the new name be in an
- * allow-list with more than the old one.
+ * new one too, else the file would shed its rules, nor below it when it is a directory, unless the new place says the same.
+ * Nor may the new name be in an allow-list with more than the old one.
  */
 static __noinline int judge_move(struct profile *profile, struct scratch *scratch, struct move *move)
 {
 	struct dentry *entry = move->from; /* BPF_CORE_READ relocates what it is given: not a struct of ours */
 	u64 identity = scratch->request.identity;
-	u32 new, old, below = 0;
-	int offset, verdict;
+	struct ruling gains;
+	u32 new, below = 0;
 	umode_t mode;
+	int verdict;
 
 	ask(scratch, identity, move->hook, ACCESS_WRITE, ACCESS_WRITE, 1);
-	verdict = judge_walked(profile, scratch, walk_path(scratch, move->to, move->to_mount, PATH_END));
+	verdict = judge_entry(profile, scratch, move->to, move->to_mount);
 	if (verdict)
 		return verdict;
 	new = scratch->request.accept;
 	ask(scratch, identity, move->hook, (0xff & ~ACCEPT_DENY(new)) | ACCESS_WRITE, ACCESS_WRITE, 0);
 	scratch->request.defaults = move->renames ? ACCESS_WRITE : 0;
-	offset = walk_path(scratch, entry, move->from_mount, PATH_END);
-	verdict = judge_walked(profile, scratch, offset);
-	if (verdict || offset < 0)
+	verdict = judge_entry(profile, scratch, entry, move->from_mount);
+	if (verdict || !scratch->request.known)
 		return verdict;
-	old = scratch->request.accept;
-	scratch->request.accept = new;
 	mode = BPF_CORE_READ(entry, d_inode, i_mode);
 	if (move->renames && (mode & S_IFMT) == S_IFDIR)
 		below = change_below(scratch, profile);
 	if (below & BELOW_LOSES) {
-		report_path(scratch, offset, PATH_END - offset, ACCESS_WRITE,
-			    WHAT(move->hook, VERDICT_DENIED, REASON_ABOVE_RULE));
+		report_move(scratch, move, ACCESS_WRITE, VERDICT_DENIED, REASON_ABOVE_RULE);
 		return -EACCES;
 	}
-	return judge_gains(profile, scratch, offset, old, below);
+	gains = weigh_gains(profile, scratch->request.accept, new, below);
+	if (gains.audit)
+		report_move(scratch, move, gains.audit, gains.deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_GAINS);
+	return gains.deny ? -EACCES : 0;
 }
 
 static __always_inline int move_entry(struct move *move, bool exchange)

@@ -46,15 +46,23 @@ static __always_inline struct location unknown(u32 reason)
 	return location;
 }
 
-/* The path of a file that the verifier trusts, in the hooks that may call bpf_d_path(). */
+/*
+ * The path of a file that the verifier trusts, in the hooks that may call bpf_d_path(). Another thread may change the root
+ * meanwhile.
+ */
 static __always_inline struct location locate(struct scratch *scratch, struct file *file)
 {
 	struct location location = {};
-	long length;
+	u32 root = count_of_root();
+	long length = 0;
+	bool is_true = !(root & 1) && d_path_is_true(file->f_path.dentry);
 
-	if (!d_path_is_true(file->f_path.dentry))
+	if (is_true) {
+		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
+		is_true = count_of_root() == root;
+	}
+	if (!is_true)
 		return walked(walk_path(scratch, file->f_path.dentry, file->f_path.mnt, PATH_END));
-	length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
 	if (length <= 0 || length > PATH_SIZE)
 		return unknown(REASON_PATH_TOO_LONG);
 	location.length = length - 1;
@@ -95,26 +103,40 @@ static __always_inline void ask(struct scratch *scratch, u64 identity, u32 hook,
 	scratch->request.accept = 0;
 }
 
-/*
- * Answers scratch->request for the path at scratch->path[offset], or a negative reason why there is none. 0 or -EACCES.
- * Without an allow-list the defaults are zero.
- */
+/* Accesses that are refused, and those that are recorded. */
+struct ruling {
+	u32 deny, audit;
+};
+
+/* What the automata's answer means for accesses that must not be denied, and accesses whose record is wanted. Without an
+ * allow-list the profile's defaults are zero. */
+static __always_inline struct ruling weigh(struct profile *profile, u32 accept, u32 defaults, u32 deny, u32 audit)
+{
+	u32 missing = defaults & ~ACCEPT_ALLOW(accept);
+	struct ruling ruling;
+
+	ruling.deny = (ACCEPT_DENY(accept) | (profile->paths_default_deny & missing)) & deny;
+	ruling.audit = (ACCEPT_AUDIT(accept) | (profile->paths_default_audit & missing)) & (ruling.deny ? ruling.deny : audit);
+	return ruling;
+}
+
+/* Answers scratch->request for the path at scratch->path[offset], or a negative reason why there is none. 0 or -EACCES. */
 static __noinline int judge_path(struct profile *profile, struct scratch *scratch, int offset, u32 length)
 {
 	struct request *request = &scratch->request;
-	u32 accept, missing, deny, audit;
+	struct ruling ruling;
 
+	request->known = offset >= 0;
 	if (offset < 0)
 		return judge_unknown(profile, request->identity, request->hook, request->deny, -offset);
-	accept = match_path(scratch, profile, offset, length, request->place & 1);
-	request->accept = accept;
-	missing = request->defaults & ~ACCEPT_ALLOW(accept);
-	deny = (ACCEPT_DENY(accept) | (profile->paths_default_deny & missing)) & request->deny;
-	audit = (ACCEPT_AUDIT(accept) | (profile->paths_default_audit & missing)) & (deny ? deny : request->audit);
-	if (audit)
-		report_path(scratch, offset, length, deny ? deny : audit,
-			    WHAT(request->hook, deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
-	return deny ? -EACCES : 0;
+	request->offset = offset;
+	request->length = length;
+	request->accept = match_path(scratch, profile, offset, length, request->place & 1);
+	ruling = weigh(profile, request->accept, request->defaults, request->deny, request->audit);
+	if (ruling.audit)
+		report_path(scratch, offset, length, ruling.deny ? ruling.deny : ruling.audit,
+			    WHAT(request->hook, ruling.deny ? VERDICT_DENIED : VERDICT_AUDIT, REASON_RULE));
+	return ruling.deny ? -EACCES : 0;
 }
 
 static __always_inline int judge_walked(struct profile *profile, struct scratch *scratch, int offset)

@@ -98,6 +98,14 @@ struct {
 	__uint(max_entries, 4096);
 } columns SEC(".maps");
 
+/* by a directory's inode, and gone with it */
+struct {
+	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct directory);
+} directories SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -121,6 +129,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct budget);
+	__uint(max_entries, 65536);
+} budgets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, u32);
 	__type(value, u64);
 	__uint(max_entries, COUNTERS);
@@ -129,6 +145,9 @@ struct {
 /* set by the loader */
 const volatile u32 host_mount_namespace = 0;
 const volatile u32 table_words = (4 << 20) / 4; /* a power of two: an index is masked, not compared */
+const volatile u32 events_per_second = 0;	/* of a workload; 0: no limit */
+const volatile u64 rename_lock = 0;		/* addresses of the kernel's sequence locks; 0: not known */
+const volatile u64 mount_lock = 0;
 
 static __always_inline void count(u32 counter)
 {

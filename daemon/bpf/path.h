@@ -103,6 +103,14 @@ static __noinline int walk_path(struct scratch *scratch, struct dentry *dentry, 
 	return walk.offset;
 }
 
+/* Counts by two how often the task's root or working directory was changed; odd meanwhile. */
+static __always_inline u32 count_of_root(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return *(volatile u32 *)((void *)task->fs + bpf_core_field_offset(struct fs_struct, seq));
+}
+
 /*
  * Whether bpf_d_path() gives what walk_path() gives, at half the cost. It is relative to the task's root, so that root must
  * be the one of its mount namespace (no chroot), and it adds " (deleted)" to the name of an unlinked file.

@@ -9,7 +9,8 @@
 
 #define BUFFERS 4
 #define TEXT_SIZE (2 * PATH_SIZE) /* of the two paths of a mount */
-#define STATES (2 * 2 * MAX_PAIRS) /* of two paths; a power of two */
+#define STATES (4 * 2 * MAX_PAIRS) /* of two paths and a directory; a power of two */
+#define PLACE_OF_DIRECTORY 2
 
 /* What is asked about a path, for the functions that answer. */
 struct request {
@@ -19,7 +20,9 @@ struct request {
 	u32 audit; /* accesses whose record is wanted */
 	u32 place; /* where the final states are kept: 0 old name, 1 new name */
 	u32 defaults; /* accesses for which an allow-list must have an entry */
-	u32 accept;   /* the answer: what the automata say about the path */
+	u32 accept;   /* the answer: what the automata say about the path ... */
+	u32 known;    /* ... if it is known */
+	u32 offset, length; /* the path, where it was written down */
 };
 
 /*
@@ -62,6 +65,7 @@ struct scratch {
 	u8 text[TEXT_SIZE]; /* directly after the header: both go to the ring buffer as one record */
 	u32 states[STATES];
 	struct request request;
+	struct tree_counts counts;
 	struct rewriting rewriting;
 	struct mount_request mount;
 	struct spelling spelling;

@@ -66,8 +66,6 @@ int varmor_seccomp(u64 *context)
 		return 0;
 	fill_event(&call.event, who.identity, WHAT(HOOK_SECCOMP, VERDICT_DENIED, REASON_RULE));
 	read_call(task, &call);
-	call.event.text_length = sizeof(call.args);
-	if (bpf_ringbuf_output(&events, &call, sizeof(call), 0))
-		count(COUNTER_LOST_EVENTS);
+	send_event(&call.event, sizeof(call.args));
 	return 0;
 }

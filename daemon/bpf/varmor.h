@@ -26,6 +26,7 @@
 #define MAX_SOCKET_RULES 32
 #define MAX_PORT_RANGES 4096
 #define FSTYPE_SIZE 16
+#define KEPT_WAYS 4 /* profiles whose states one directory keeps; a power of two */
 
 /* Access of a path rule. */
 #define ACCESS_READ 1
@@ -169,6 +170,7 @@ struct child_key {
 struct profile {
 	char name[NAME_SIZE];	  /* of the slot, for people and for a daemon that starts again */
 	u8 digest[DIGEST_SIZE];	  /* of the revision */
+	u64 revision;		  /* a number that no other record has or had since the kernel was booted */
 	u64 capabilities_deny;
 	u64 capabilities_audit;
 	u32 switches_deny;
@@ -201,6 +203,30 @@ struct profile {
 	struct socket_rule socket[MAX_SOCKET_RULES];
 };
 
+/* What is counted about the tree of all files. */
+struct tree_counts {
+	u32 renames, mounts; /* by two; odd while one goes on */
+	u32 moves, directory_moves;
+};
+
+/* What automata said up to a directory: see directory.h. The daemon never reads it. */
+struct kept_states {
+	u64 revision; /* of the profile */
+	u64 dentry;   /* the directory */
+	u64 mount;
+	u64 since; /* in jiffies */
+	u32 sequence; /* odd while it is written */
+	u32 generation;
+	struct tree_counts counts; /* when the states were found */
+	u32 states[2 * MAX_PAIRS];
+};
+
+struct directory {
+	u32 generation; /* counts how often the inode got another place */
+	u32 reserved;
+	struct kept_states kept[KEPT_WAYS];
+};
+
 struct byte_classes {
 	u8 column[256];
 };
@@ -223,6 +249,14 @@ struct port_range {
 	u16 low, high; /* both belong to it */
 	u8 deny, audit;
 	u16 reserved;
+};
+
+/* budgets[index of a workload]: how many events it made in this second, and how many were not recorded. */
+struct budget {
+	u32 second; /* since boot */
+	u32 events;
+	u32 withheld[2]; /* events beyond the limit: denials, others */
+	u32 told[2];	 /* how many of them the daemon has told; it writes this */
 };
 
 enum hook {
@@ -284,7 +318,7 @@ struct event {
 		       * operation: SWITCH_*;
 		       * seccomp: errno << 32 | number of the call, errno 0: a signal instead */
 	u32 tgid, tid, uid;
-	u32 workload; /* the daemon's number */
+	u32 workload; /* the daemon's number; until it is sent the index in `workloads` */
 	u32 slot;
 	u32 mount_namespace;
 	u8 hook, verdict, reason, reserved;

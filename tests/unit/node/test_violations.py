@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.node.violation_examples import PROFILE, attributor, seccomp_event, tenant, violation
 from varmor.kernel.audit_record import TYPE_SECCOMP, AuditRecord, record
+from varmor.kernel.bpf.bindings import Withheld
 from varmor.node.violation_journal import ViolationJournal
 from varmor.node.violation_log import ViolationLog
 from varmor.node.violations import BURST, Violations
@@ -98,3 +99,14 @@ def test_a_workload_that_floods_with_different_events(violations: Violations, cl
     found = lines(tmp_path)
     assert len(found) == 501
     assert sum(line.get("count", 1) for line in found) == 2000
+
+
+def test_events_that_the_kernel_only_counted_are_told(violations: Violations, tmp_path: Path) -> None:
+    violations.accept_withheld(tenant().number, Withheld(denied=4000, audit=0), 1000)
+    violations.accept_withheld(tenant().number, Withheld(denied=1, audit=2), 1000)
+    told = [(line["action"], line["count"], line["event"]) for line in lines(tmp_path)]
+    event = {"operation": "rate_limit", "limit": 1000}
+    assert told == [("DENIED", 4000, event), ("DENIED", 1, event), ("AUDIT", 2, event)]
+    assert lines(tmp_path)[0]["profileName"] == PROFILE.name
+    assert lines(tmp_path)[0]["folded"] == "events beyond 1000 a second"
+    assert violations.recorded == 4003

@@ -119,9 +119,12 @@ class Daemon:
             await self._attempt("a scan for containers", self._parts.operations.scan)
 
     async def _tick(self) -> None:
-        """Let folded violations out when their time is over."""
+        """Let folded violations out when their time is over, and ask the sources what they only counted."""
+        ticks = [_guarded(source.tick) for source in self._parts.event_sources]
         while True:
             await asyncio.sleep(1)
+            for tick in ticks:
+                tick()
             self._parts.violations.tick()
 
     async def _feed_watchdog(self) -> None:

@@ -19,6 +19,9 @@ class EventSource(Protocol):
     def drain(self) -> None:
         """Take everything that waits."""
 
+    def tick(self) -> None:
+        """Once a second, whether there is something to read or not."""
+
     def lost(self) -> int:
         """Events that the kernel dropped since the source was opened."""
 
@@ -37,6 +40,11 @@ class BpfEvents:
     def drain(self) -> None:
         """Take all events."""
         self._violations.accept_events(self._bpf.read_events())
+
+    def tick(self) -> None:
+        """Tell of what the programs did not record one by one."""
+        for number, withheld in self._bpf.withheld().items():
+            self._violations.accept_withheld(number, withheld, self._bpf.events_per_second)
 
     def lost(self) -> int:
         """Events that found no room in the ring buffer."""
@@ -57,6 +65,9 @@ class AuditEvents:
     def drain(self) -> None:
         """Take a batch; the loop comes back when there is more."""
         self._violations.accept_records(self._stream.read())
+
+    def tick(self) -> None:
+        """Nothing is withheld here."""
 
     def lost(self) -> int:
         """Records that the kernel or the socket dropped."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from varmor.catalog import capabilities
 from varmor.kernel.audit_record import syscall_name
+from varmor.kernel.bpf.bindings import Withheld
 from varmor.kernel.bpf.events import BpfEvent, NewSocket, OtherProcess
 from varmor.kernel.bpf.layout import Reason
 from varmor.node.violation_attribution import Attributor
@@ -70,6 +72,29 @@ class BpfViolations:
             attribution=Attribution.KERNEL if tenant else Attribution.PROFILE,
             **told,
         )
+
+    def withheld(self, workload: int, withheld: Withheld, limit: int) -> Iterator[Violation]:
+        """What the programs only counted, as one violation for denials and one for the rest."""
+        owner = self._attributor.by_number(workload)
+        tenant = owner.tenant if owner else None
+        name = tenant.profile if tenant else ""
+        for action, count in ((Action.DENIED, withheld.denied), (Action.AUDIT, withheld.audit)):
+            if count:
+                yield Violation(
+                    action=action,
+                    profile=name,
+                    pid=0,
+                    timestamp=time.time(),
+                    enforcer="BPF",
+                    event={"operation": "rate_limit", "limit": limit},
+                    key=("rate_limit", str(workload)),
+                    summary=f"further events beyond {limit} a second",
+                    workload=tenant.workload if tenant else None,
+                    policy=self._attributor.policy(name),
+                    attribution=Attribution.KERNEL if tenant else Attribution.PROFILE,
+                    count=count,
+                    folded=f"events beyond {limit} a second",
+                )
 
 
 def _told_by_rules(event: BpfEvent, profile: Profile | None) -> dict[str, Any]:

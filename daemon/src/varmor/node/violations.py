@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from varmor.errors import VarmorError
 from varmor.kernel.audit_record import AuditRecord
+from varmor.kernel.bpf.bindings import Withheld
 from varmor.kernel.bpf.events import BpfEvent
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_audit import AuditViolations
@@ -80,6 +81,11 @@ class Violations:
             violation = self._bpf.violation(event)
             if violation is not None:
                 self.accept(violation)
+
+    def accept_withheld(self, workload: int, withheld: Withheld, limit: int) -> None:
+        """Take the number of events that a workload made beyond ``limit`` a second."""
+        for violation in self._bpf.withheld(workload, withheld, limit):
+            self.accept(violation)
 
     def accept(self, violation: Violation) -> None:
         """Write a violation, or count it with others of its kind."""

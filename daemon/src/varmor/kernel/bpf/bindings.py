@@ -15,13 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from varmor.kernel.bpf import cgroup
-from varmor.kernel.bpf.layout import UNIT_PATH_SIZE, BindFlag, BoundTask, CgroupBinding, Process
+from varmor.kernel.bpf.layout import UNIT_PATH_SIZE, BindFlag, BoundTask, Budget, CgroupBinding, Process
 from varmor.kernel.bpf.libbpf import BpfError
+from varmor.kernel.bpf.maps import SharedArray
 from varmor.kernel.bpf.mapset import BindingMaps, UnitKey
 
 _LOG = logging.getLogger(__name__)
 _UNUSED = 0
 _NO_FLAGS = BindFlag(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Events beyond the limit of a workload: of requests that were denied, and of others."""
+
+    denied: int
+    audit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,17 @@ class Bindings:
         if process is None:
             return None
         return int(self._maps.workloads[process.workload].number) or None
+
+    def withheld(self, budgets: SharedArray[Budget]) -> dict[int, Withheld]:
+        """Events that the programs did not record since the last call, by the number of their workload."""
+        found: dict[int, Withheld] = {}
+        for number, index in self._index.items():
+            budget = budgets[index]
+            now, before = tuple(budget.withheld), tuple(budget.told)
+            if now != before:
+                found[number] = Withheld(*(count - told & 0xFFFFFFFF for count, told in zip(now, before, strict=True)))
+                budget.told[0], budget.told[1] = now
+        return found
 
     def executables(self) -> dict[int, tuple[int, int]]:
         """Processes that have the rules of a program: their workload's number, and the number of the program.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from varmor.kernel.bpf import events, hooks, support
 from varmor.kernel.bpf.bindings import Binding as _SlotBinding
-from varmor.kernel.bpf.bindings import Bindings
+from varmor.kernel.bpf.bindings import Bindings, Withheld
 from varmor.kernel.bpf.layout import BindFlag, BoundTask, Counter
 from varmor.kernel.bpf.libbpf import BpfError, RingBuffer
 from varmor.kernel.bpf.loader import SECCOMP_PROGRAM, Settings, load
@@ -280,6 +280,18 @@ class BpfEnforcer:
                 found.append(event)
         self._records.clear()
         return found
+
+    def withheld(self) -> dict[int, Withheld]:
+        """Events that went beyond a workload's limit and were not recorded since the last call, by workload number.
+
+        What one process was not told because it ended, the next one is.
+        """
+        return self._bindings.withheld(self._started().budgets)
+
+    @property
+    def events_per_second(self) -> int:
+        """How many events a workload may make in a second; 0: any number."""
+        return self._settings.events_per_second
 
     def lost(self) -> int:
         """Events that found no room since the programs were loaded."""

@@ -100,6 +100,23 @@ class Workload(ctypes.Structure):
     _fields_ = (("number", ctypes.c_uint32), ("slot", ctypes.c_uint32))
 
 
+class Budget(ctypes.Structure):
+    """``budgets[index of a workload]``: events of this second; how many were not recorded since the programs were
+    loaded (denials, others), and how many of these the daemon has told.
+    """
+
+    second: int
+    events: int
+    withheld: ctypes.Array[ctypes.c_uint32]
+    told: ctypes.Array[ctypes.c_uint32]
+    _fields_ = (
+        ("second", ctypes.c_uint32),
+        ("events", ctypes.c_uint32),
+        ("withheld", ctypes.c_uint32 * 2),
+        ("told", ctypes.c_uint32 * 2),
+    )
+
+
 class Slot(ctypes.Structure):
     """``slots[slot]``: the index of the profile record that is in force (0: none), and flags of the slot."""
 
@@ -205,6 +222,7 @@ class ProfileRecord(ctypes.Structure):
 
     name: bytes
     digest: ctypes.Array[ctypes.c_uint8]
+    revision: int
     capabilities_deny: int
     capabilities_audit: int
     switches_deny: int
@@ -240,6 +258,7 @@ class ProfileRecord(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char * NAME_SIZE),
         ("digest", ctypes.c_uint8 * DIGEST_SIZE),
+        ("revision", ctypes.c_uint64),
         ("capabilities_deny", ctypes.c_uint64),
         ("capabilities_audit", ctypes.c_uint64),
         ("switches_deny", ctypes.c_uint32),

@@ -11,17 +11,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from varmor.kernel.bpf.libbpf import BpfError, KernelBtf, library
+from varmor.kernel.bpf.symbols import KALLSYMS, addresses
 
 OBJECT = Path(__file__).with_name("enforcer.bpf.o")
 TABLE_BYTES = 4 << 20
 """Default size of the table of automata; a power of two."""
 
+EVENTS_PER_SECOND = 1000
+"""Default of how many events a workload may record in a second. The ring buffer holds about 5000."""
+
+LOCKS = ("rename_lock", "mount_lock")
+"""Sequence locks of the kernel (fs/dcache.c, fs/namespace.c) that count what changes paths of directories."""
+
 SECCOMP_PROGRAM = "varmor_seccomp"
 """The program that tells what seccomp filters refuse. It judges nothing, so the enforcer does without it if need be."""
 
+INSTANTIATE_PROGRAM = "varmor_instantiate"
+"""The program without which no states may be kept with directories."""
+
 _ITERATOR = "iter/"
-_TRACED = "fexit/"
-_TRACED_MACHINE = "x86_64"
+_TRACED = ("fentry/", "fexit/")
+_REGISTERS = "fexit/"
+_REGISTERS_MACHINE = "x86_64"
 _LOG = logging.getLogger(__name__)
 
 
@@ -30,7 +41,16 @@ class RoData(ctypes.Structure):
 
     host_mount_namespace: int
     table_words: int
-    _fields_ = (("host_mount_namespace", ctypes.c_uint32), ("table_words", ctypes.c_uint32))
+    events_per_second: int
+    rename_lock: int
+    mount_lock: int
+    _fields_ = (
+        ("host_mount_namespace", ctypes.c_uint32),
+        ("table_words", ctypes.c_uint32),
+        ("events_per_second", ctypes.c_uint32),
+        ("rename_lock", ctypes.c_uint64),
+        ("mount_lock", ctypes.c_uint64),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,7 @@ class Settings:
     """
 
     table_bytes: int = TABLE_BYTES
+    events_per_second: int = EVENTS_PER_SECOND
     object_path: Path = field(default=OBJECT)
 
     def __post_init__(self) -> None:
@@ -56,7 +77,7 @@ class Settings:
             raise BpfError(
                 f"the BPF object {self.object_path} cannot be read ({error.strerror}); make it with `make bpf`"
             ) from error
-        return hashlib.sha256(content + f"|{self.table_bytes}".encode()).hexdigest()[:16]
+        return hashlib.sha256(content + f"|{self.table_bytes}|{self.events_per_second}".encode()).hexdigest()[:16]
 
 
 def host_mount_namespace() -> int:
@@ -92,7 +113,8 @@ def _load(settings: Settings, pins: Path, *, traced: bool) -> list[str]:
         programs = lib.each("bpf_object__next_program", handle)
         maps = {_text("bpf_map__name", item): item for item in lib.each("bpf_object__next_map", handle)}
         absent = _choose(programs, traced=traced)
-        _configure(settings, maps)
+        names = {_text("bpf_program__name", program) for program in programs if program not in absent}
+        _configure(settings, maps, _locks() if INSTANTIATE_PROGRAM in names else {})
         optional = [program for program in programs if program not in absent and _section(program).startswith(_TRACED)]
         try:
             lib.number("the kernel refuses the BPF enforcer", "bpf_object__load", handle)
@@ -138,12 +160,25 @@ def _choose(programs: list[int], *, traced: bool) -> dict[int, str]:
 
 def _has_hook(btf: KernelBtf, section: str, *, traced: bool) -> bool:
     if section.startswith(_TRACED):
-        machine = os.uname().machine == _TRACED_MACHINE  # the program reads that machine's registers
-        return traced and machine and bool(btf.function(section.removeprefix(_TRACED)))
+        if section.startswith(_REGISTERS) and os.uname().machine != _REGISTERS_MACHINE:
+            return False
+        return traced and bool(btf.function(section.partition("/")[2]))
     return bool(btf.function(f"bpf_lsm_{section.removeprefix('lsm/')}"))
 
 
-def _configure(settings: Settings, maps: dict[str, int]) -> None:
+def _locks() -> dict[str, int]:
+    """The addresses of the locks, or none: then every path is walked."""
+    found = addresses(LOCKS)
+    missing = [name for name in LOCKS if name not in found]
+    if not missing:
+        return found
+    _LOG.warning(
+        "the BPF enforcer is slower than it could be: %s does not show where %s is", KALLSYMS, " and ".join(missing)
+    )
+    return {}
+
+
+def _configure(settings: Settings, maps: dict[str, int], locks: dict[str, int]) -> None:
     lib = library()
     lib.number("the size of the table", "bpf_map__set_value_size", maps["table"], settings.table_bytes)
     rodata = next((item for name, item in maps.items() if name.endswith(".rodata")), None)
@@ -156,6 +191,9 @@ def _configure(settings: Settings, maps: dict[str, int]) -> None:
     constants = RoData.from_address(address)
     constants.host_mount_namespace = host_mount_namespace()
     constants.table_words = settings.table_bytes // 4
+    constants.events_per_second = settings.events_per_second
+    for name, address in locks.items():
+        setattr(constants, name, address)
 
 
 def _attach(program: int, pins: Path, *, optional: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from varmor.kernel.bpf.layout import (
     UNIT_PATH_SIZE,
+    Budget,
     CgroupBinding,
     ChildKey,
     Counter,
@@ -93,6 +94,7 @@ class MapSet(BindingMaps):
         self.classes = self._keep(SharedArray(pins / "map_columns", ctypes.c_uint8))
         self.networks = self._keep(HashMap(pins / "map_networks", NetworkKey, NetworkValue))
         self.ports = self._keep(SharedArray(pins / "map_ports", PortRangeRecord))
+        self.budgets = self._keep(SharedArray(pins / "map_budgets", Budget))
         self.counters = self._keep(HashMap(pins / "map_counters", ctypes.c_uint32, ctypes.c_uint64))
         self.events = self._keep(PinnedMap(pins / "map_events"))
 

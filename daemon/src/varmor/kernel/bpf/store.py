@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import time
 from array import array
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class ProfileStore:
     def __init__(self, maps: MapSet) -> None:
         self._maps = maps
         self._recorded: frozenset[str] = frozenset()
+        self._revision = 0
         self._slots: dict[str, int] = {}
         self._records: dict[int, tuple[ProfileRecord, _Places]] = {}
         self._children: dict[int, frozenset[int]] = {}
@@ -205,6 +207,7 @@ class ProfileStore:
     def _record(self, name: str, digest: bytes, tables: Tables, places: _Places, *, observe: bool) -> ProfileRecord:
         record = ProfileRecord(
             name=name.encode(),
+            revision=self._next_revision(),
             networks=places.record if tables.networks else 0,
             observe=int(observe),
             table_first=places.table.first,
@@ -218,6 +221,11 @@ class ProfileStore:
         fill_rules(record, tables)
         fill_automata(record, tables, self._write_automata(tables.all_automata, places))
         return record
+
+    def _next_revision(self) -> int:
+        """A number that no record had since the kernel was booted, whichever process wrote it."""
+        self._revision = max(self._revision + 1, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        return self._revision
 
     def _write_automata(self, automata: tuple[Automaton, ...], places: _Places) -> list[KernelAutomaton]:
         located = []
