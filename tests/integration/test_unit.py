@@ -68,3 +68,9 @@ def test_a_deleted_policy_leaves_no_drop_in(protected: Protected) -> None:
     assert protected.node.run("ls /etc/systemd/system/test-app.service.d").stdout.strip() == "50-varmor.conf"
     protected.clear()
     assert protected.node.run("ls /etc/systemd/system/test-app.service.d", check=False).returncode != 0
+
+
+def test_the_daemon_sees_all_that_makes_the_bpf_enforcer_fast(protected: Protected) -> None:
+    log = protected.node.run("journalctl -b -u varmord -o cat --no-pager").stdout
+    assert log
+    assert "slower than it could be" not in log

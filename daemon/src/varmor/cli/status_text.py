@@ -17,6 +17,13 @@ def _node(status: dict[str, Any]) -> Iterator[str]:
     yield f"node {node['name']}, varmord {node['version']}, kernel {node['kernel']}, up since {node['started']}"
     violations = status.get("violations", {})
     yield f"violations recorded {violations.get('recorded', 0)}, lost {violations.get('lost', 0)}"
+    yield from _conditions(node.get("conditions", []), indent="")
+
+
+def _conditions(conditions: list[dict[str, Any]], indent: str) -> Iterator[str]:
+    for condition in conditions:
+        if condition["status"] != "True":
+            yield f"{indent}{condition['type']}=False ({condition['reason']}): {condition['message']}"
 
 
 def _enforcers(status: dict[str, Any]) -> Iterator[str]:
@@ -36,9 +43,7 @@ def _policies(status: dict[str, Any]) -> Iterator[str]:
             f"{policy['phase']:<10} {policy['kind']} {scope}{policy['name']}: {policy['enforcer'] or '-'} "
             f"{policy['mode']}, {revision}, target {policy['target'] or '-'}"
         )
-        for condition in policy["conditions"]:
-            if condition["status"] != "True":
-                yield f"  {condition['type']}=False ({condition['reason']}): {condition['message']}"
+        yield from _conditions(policy["conditions"], indent="  ")
         yield from _workloads(policy["workloads"])
         if not policy["workloads"]:
             yield "  no workload matches now"

@@ -22,6 +22,7 @@ from varmor.kernel.seccomp import SeccompFiles
 from varmor.kernel.support import Support, no
 from varmor.node.enforcement import Enforcement
 from varmor.node.event_sources import AuditEvents, BpfEvents, EventSource
+from varmor.node.loss import records_complete
 from varmor.node.operations import Operations
 from varmor.node.policies import PolicyReconciler
 from varmor.node.policy_directory import PolicyDirectory
@@ -202,7 +203,8 @@ class _NodeStatus:
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def __call__(self) -> dict[str, Any]:
-        lost = self._violations.lost + sum(source.lost() for source in self._sources)
+        losses = {source.losses: source.lost() for source in self._sources}
+        losses["records could not be read or written"] = self._violations.lost
         return {
             "node": {
                 "name": self._settings.node_name,
@@ -211,7 +213,8 @@ class _NodeStatus:
                 "started": self._started,
                 "fail": self._settings.fail.value,
                 "probe": self._report.as_json(),
+                "conditions": [records_complete(losses).as_json()],
             },
             "audit": {"ok": self._audit.ok, "reason": self._audit.reason},
-            "violations": {"recorded": self._violations.recorded, "lost": lost},
+            "violations": {"recorded": self._violations.recorded, "lost": sum(losses.values())},
         }

@@ -11,7 +11,9 @@ from varmor.node.violations import Violations
 
 
 class EventSource(Protocol):
-    """A descriptor that becomes readable, and what to do then."""
+    """A descriptor that becomes readable, and what to do then. ``losses`` says what :meth:`lost` counts."""
+
+    losses: str
 
     def fd(self) -> int:
         """The descriptor."""
@@ -28,6 +30,8 @@ class EventSource(Protocol):
 
 class BpfEvents:
     """The ring buffer of the BPF enforcer."""
+
+    losses = "events of the BPF enforcer found no room in its buffer"
 
     def __init__(self, bpf: BpfEnforcer, violations: Violations) -> None:
         self._bpf = bpf
@@ -53,6 +57,8 @@ class BpfEvents:
 
 class AuditEvents:
     """The kernel's audit records: AppArmor and seccomp."""
+
+    losses = "audit records were dropped by the kernel or its socket"
 
     def __init__(self, stream: AuditStream, violations: Violations) -> None:
         self._stream = stream

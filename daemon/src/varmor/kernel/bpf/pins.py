@@ -14,13 +14,14 @@ from pathlib import Path
 from varmor.kernel.bpf.libbpf import BpfError
 
 BPFFS = Path("/sys/fs/bpf")
+ROOT = BPFFS / "varmor"
 _NEW = "-new"  # bpffs reserves names with dots
 
 
 class PinDirectory:
     """All sets of one daemon."""
 
-    def __init__(self, root: Path = BPFFS / "varmor") -> None:
+    def __init__(self, root: Path = ROOT) -> None:
         self.root = root
 
     def of(self, digest: str) -> Path:
