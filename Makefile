@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help venv setup bpf dist demo test lint unit sanity bench node clean
+.PHONY: help venv setup bpf dist demo test test-kernels lint unit sanity bench node clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -26,6 +26,9 @@ demo: venv bpf setup ## Run the main job: a node, site.yml, five attacks with an
 test: venv ## Run every test tier that this machine supports
 	@$(PY) -m scripts.test
 
+test-kernels: venv ## The BPF enforcer on more kernels (Debian 13, backports)
+	@$(PY) -m scripts.test kernels
+
 lint: venv ## Linters, types and layers only
 	@$(PY) -m scripts.test lint
 
@@ -38,6 +41,7 @@ sanity: venv ## ansible-test sanity only
 bench: venv bpf setup ## Measure: compiling policies, and what system calls cost on stock kernels (docs/benchmarks)
 	@$(PY) -m bench.compile_policies
 	@$(PY) -m bench.calls
+	@$(PY) -m bench.scale
 
 setup: venv
 	@$(PY) -m tests.nodes setup

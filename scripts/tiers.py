@@ -63,6 +63,19 @@ def _tool(name: str, *arguments: str) -> Command:
     return (str(BIN / name), *arguments)
 
 
+EVASIONS = tuple(
+    f"tests/kernel/bpf/test_{name}.py"
+    for name in ("binding", "directory", "evasion", "exec", "files", "lifecycle", "received_files")
+)
+"""The ways round the rules, and the life of the programs: tried on more than one kernel in every run."""
+
+
+def on_kernel(suite: str, *tests: str) -> Command:
+    """Tests in a light guest with the kernel of another Debian suite."""
+    guest = (PYTHON, "-m", "tests.nodes", "guest", "--kernel", suite, "--timeout", "1800", "--")
+    return (*guest, *_tool("pytest", "-q", *tests))
+
+
 _BUILD: tuple[Command, ...] = (("bash", "scripts/bpf.sh"), (PYTHON, "-m", "tests.nodes", "setup"))
 
 ALL: tuple[Tier, ...] = (
@@ -85,7 +98,8 @@ ALL: tuple[Tier, ...] = (
         "components on a stock kernel with AppArmor and BPF-LSM",
         (
             *_BUILD,
-            (PYTHON, "-m", "tests.nodes", "guest", "--timeout", "1500", "--", *_tool("pytest", "-q", "tests/kernel")),
+            on_kernel("bookworm", "tests/kernel"),
+            on_kernel("trixie", *EVASIONS),
         ),
         _virtual_machines,
     ),
@@ -112,3 +126,17 @@ ALL: tuple[Tier, ...] = (
         _virtual_machines,
     ),
 )
+
+EXTRA = (
+    Tier(
+        "kernels",
+        "all of the BPF enforcer on the kernels of Debian 13 and its backports",
+        (
+            *_BUILD,
+            on_kernel("trixie", "tests/kernel/bpf"),
+            on_kernel("trixie-backports", "tests/kernel/bpf"),
+        ),
+        _virtual_machines,
+    ),
+)
+"""Tiers that run only when they are named."""

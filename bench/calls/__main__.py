@@ -38,7 +38,7 @@ def run(suite: str, program: Path, rules: list[int]) -> dict[str, Any]:
     """All figures of one kernel."""
     command = [sys.executable, "-m", "bench.calls.guest", str(program), *map(str, rules)]
     options = GuestOptions(suite=suite, timeout=_SECONDS, icount=True, environment={"PYTHONPATH": str(ROOT)})
-    done = run_guest(command, options, cwd=ROOT, on_stderr=_show)
+    done = run_guest(command, options, cwd=ROOT, on_stderr=show)
     if done.returncode:
         sys.exit(f"{suite}: the benchmark ended with status {done.returncode}")
     lines = [json.loads(line) for line in done.stdout.decode().splitlines() if line.startswith("{")]
@@ -46,7 +46,8 @@ def run(suite: str, program: Path, rules: list[int]) -> dict[str, Any]:
     return {"suite": suite, **facts, "rows": [line for line in lines if "figures" in line]}
 
 
-def _show(data: bytes) -> None:
+def show(data: bytes) -> None:
+    """Progress of the guest, as it comes."""
     sys.stderr.write(data.decode(errors="replace"))
 
 

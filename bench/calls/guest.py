@@ -62,8 +62,8 @@ def prepare(source: str) -> str:
     return str(program)
 
 
-def measure(program: str, enforcer: str, rules: int, cgroup: str, confine: Enter | None = None) -> None:
-    """Run all operations in a cgroup, and confined by what ``confine`` does before, and print what they cost.
+def run_in_cgroup(command: list[str], cgroup: str, confine: Enter | None = None) -> list[float]:
+    """Run calls.c in a cgroup, confined by what ``confine`` does before; what each repetition cost.
 
     Every process is in a cgroup of its own: the kernel's accounting of memory costs, too.
     """
@@ -74,12 +74,16 @@ def measure(program: str, enforcer: str, rules: int, cgroup: str, confine: Enter
             confine()
 
     (CGROUPS / cgroup).mkdir(exist_ok=True)
+    done = subprocess.run(command, preexec_fn=enter, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}: {done.stderr}")
+    return [float(line) for line in done.stdout.split()]
+
+
+def measure(program: str, enforcer: str, rules: int, cgroup: str, confine: Enter | None = None) -> None:
+    """Run all operations, and print what they cost."""
     for name, words in operations(program).items():
-        command = [program, str(REPETITIONS), *words]
-        done = subprocess.run(command, preexec_fn=enter, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{enforcer}, {rules} rules: {name}: {done.stderr}")
-        figures = [float(line) for line in done.stdout.split()]
+        figures = run_in_cgroup([program, str(REPETITIONS), *words], cgroup, confine)
         print(json.dumps({"enforcer": enforcer, "rules": rules, "operation": name, "figures": figures}), flush=True)
 
 

@@ -21,51 +21,71 @@ static __always_inline u32 access_of(struct file *file)
 	return access;
 }
 
-SEC("?lsm/file_open")
-int BPF_PROG(varmor_file_open, struct file *file)
+/* An open file, as its path and the accesses that it was opened for say. */
+static __always_inline int judge_file(struct profile *profile, u64 identity, struct file *file, u32 hook)
 {
-	struct subject who;
-	struct scratch *scratch;
-	struct dentry *dentry;
-	struct vfsmount *mount;
-	enum place place;
-	u32 access, index;
+	struct dentry *dentry = file->f_path.dentry;
+	struct vfsmount *mount = file->f_path.mnt;
 	struct location location;
+	struct scratch *scratch;
 	struct ruling ruling;
+	enum place place;
+	u32 access = access_of(file), index;
 	int verdict;
 
-	if (!confined(&who))
+	if (!(access & (profile->paths_deny | profile->paths_audit)))
 		return 0;
-	if ((who.profile->switches_deny | who.profile->switches_audit) & SWITCHES_OF_OPEN) {
-		verdict = judge_open(who.profile, who.identity, file);
-		if (verdict)
-			return verdict_of(verdict);
-	}
-	access = access_of(file);
-	if (!(access & (who.profile->paths_deny | who.profile->paths_audit)))
-		return 0;
-	dentry = file->f_path.dentry;
-	mount = file->f_path.mnt;
 	/* overlayfs opens the layer's file as well: on a private mount since 6.5, before with the overlay's path but the layer's
 	 * inode. The file of the overlay itself was judged already. */
 	if (dentry->d_inode != file->f_inode)
 		return 0;
-	if (judge_kept(who.profile, dentry, mount, access, &ruling))
-		return verdict_of(ruling.deny ? -EACCES : 0);
+	if (judge_kept(profile, dentry, mount, access, &ruling))
+		return ruling.deny ? -EACCES : 0;
 	place = place_of(mount);
 	if (place == PLACE_INTERNAL)
 		return 0;
 	if (place == PLACE_NOWHERE)
-		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_PLACE));
+		return judge_unknown(profile, identity, hook, access, REASON_NO_PLACE);
 	scratch = take_scratch(&index);
 	if (!scratch)
-		return verdict_of(judge_unknown(who.profile, who.identity, HOOK_FILE_OPEN, access, REASON_NO_BUFFER));
-	ask(scratch, who.identity, HOOK_FILE_OPEN, access, access, 0);
+		return judge_unknown(profile, identity, hook, access, REASON_NO_BUFFER);
+	ask(scratch, identity, hook, access, access, 0);
 	read_counts(&scratch->counts);
 	location = locate(scratch, file);
-	verdict = judge_path(who.profile, scratch, location.offset, location.length);
-	keep_directory(who.profile, scratch, dentry, mount);
+	verdict = judge_path(profile, scratch, location.offset, location.length);
+	keep_directory(profile, scratch, dentry, mount);
 	release_scratch(index);
+	return verdict;
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(varmor_file_open, struct file *file)
+{
+	struct subject who;
+	int verdict = 0;
+
+	if (!confined(&who))
+		return 0;
+	if ((who.profile->switches_deny | who.profile->switches_audit) & SWITCHES_OF_OPEN)
+		verdict = judge_open(who.profile, who.identity, file);
+	if (!verdict)
+		verdict = judge_file(who.profile, who.identity, file, HOOK_FILE_OPEN);
+	return verdict_of(verdict);
+}
+
+/* What another process has opened and hands over: through a unix socket, or taken from it by pidfd_getfd(2). */
+SEC("?lsm/file_receive")
+int BPF_PROG(varmor_file_receive, struct file *file)
+{
+	struct subject who;
+	int verdict = 0;
+
+	if (!confined(&who))
+		return 0;
+	if ((who.profile->switches_deny | who.profile->switches_audit) & SWITCH_BLOCK_DEVICE_OPEN)
+		verdict = judge_block_device(who.profile, who.identity, file);
+	if (!verdict)
+		verdict = judge_file(who.profile, who.identity, file, HOOK_FILE_RECEIVE);
 	return verdict_of(verdict);
 }
 

@@ -37,15 +37,23 @@ static __always_inline u32 switches_of_mode(umode_t mode)
 
 #define SWITCHES_OF_OPEN (SWITCH_BLOCK_DEVICE_OPEN | SWITCH_CHMOD_X_BIT | SWITCH_CHMOD_S_BIT)
 
-/* A block special file, wherever it lies; a file that is made without a name (O_TMPFILE), to get one later by a link. */
+/* A block special file, wherever it lies. */
+static __always_inline int judge_block_device(struct profile *profile, u64 identity, struct file *file)
+{
+	if ((file->f_inode->i_mode & S_IFMT) != S_IFBLK)
+		return 0;
+	return judge_switches(profile, identity, SWITCH_BLOCK_DEVICE_OPEN);
+}
+
+/* A block special file; a file that is made without a name (O_TMPFILE), to get one later by a link. */
 static __always_inline int judge_open(struct profile *profile, u64 identity, struct file *file)
 {
 	umode_t mode = file->f_inode->i_mode;
 	u32 switches = 0;
 
 	if ((mode & S_IFMT) == S_IFBLK)
-		switches = SWITCH_BLOCK_DEVICE_OPEN;
-	else if ((mode & S_IFMT) == S_IFREG && file->f_flags & O_TMPFILE_FLAG)
+		return judge_block_device(profile, identity, file);
+	if ((mode & S_IFMT) == S_IFREG && file->f_flags & O_TMPFILE_FLAG)
 		switches = switches_of_mode(mode);
 	return switches ? judge_switches(profile, identity, switches) : 0;
 }

@@ -285,6 +285,7 @@ enum hook {
 	HOOK_SOCKET,
 	HOOK_PTRACE,
 	HOOK_OPERATION,	   /* a switch */
+	HOOK_FILE_RECEIVE,
 };
 
 enum verdict {

@@ -302,6 +302,10 @@ class BpfEnforcer:
         maps = self._started()
         return {counter.name.lower(): maps.counter(counter) for counter in (Counter.NO_BUFFER, Counter.BIND_FAILED)}
 
+    def map_descriptors(self) -> dict[str, int]:
+        """The open maps by name: the kernel tells in /proc/self/fdinfo what each costs."""
+        return self._started().descriptors()
+
     @property
     def absent_hooks(self) -> list[str]:
         """Hooks that the kernel lacks, known to the process that loaded the programs."""

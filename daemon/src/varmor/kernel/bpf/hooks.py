@@ -10,6 +10,7 @@ JUDGED = {
     "varmor_connect": "egress",
     "varmor_sendmsg": "egress of datagrams",
     "varmor_file_open": "files",
+    "varmor_file_receive": "files that are received from other processes",
     "varmor_unlink": "removing files",
     "varmor_rmdir": "removing directories",
     "varmor_mkdir": "making directories",

@@ -63,6 +63,7 @@ class Hook(enum.IntEnum):
     SOCKET = 23
     PTRACE = 24
     OPERATION = 25
+    FILE_RECEIVE = 26
 
 
 class Verdict(enum.IntEnum):

@@ -75,6 +75,10 @@ class BindingMaps:
                 names[slot] = record.name.decode()
         return names
 
+    def descriptors(self) -> dict[str, int]:
+        """The open maps by name."""
+        return {opened.name: opened.fd for opened in self._open}
+
     def close(self) -> None:
         """Close all descriptors and mappings; what is pinned stays."""
         for opened in self._open:
