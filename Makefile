@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: help venv setup bpf dist demo test test-kernels lint unit sanity bench node clean
+.PHONY: help venv setup bpf dist demo test test-kernels lint unit sanity soak bench node clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -37,6 +37,9 @@ unit: venv ## Unit tests only
 
 sanity: venv ## ansible-test sanity only
 	@$(PY) -m scripts.test sanity
+
+soak: venv bpf setup ## Ten minutes of containers that come, attack and go, in a light guest
+	@$(PY) -m tests.nodes guest --timeout 1200 -- $(PY) -m tests.soak.churn
 
 bench: venv bpf setup ## Measure: compiling policies, and what system calls cost on stock kernels (docs/benchmarks)
 	@$(PY) -m bench.compile_policies

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Most files lie in directories that were walked before. What the automata of a profile said up to a directory is kept with
- * the directory's inode: an access then costs the last component of its path, however long the path and many the rules.
+ * Most files lie in directories that were walked before. What the automata of a profile said up to a directory is kept by
+ * the directory's dentry: an access then costs the last component of its path, however long the path and many the rules.
  *
  * What is kept must be what a walk would find. A path depends on names and parents of dentries and on mounts, so it holds
  *
  * - for the same profile revision, dentry and mount;
- * - while the dentry lives: a child that is being opened holds it. The inode may get another one at the same address only
- *   by an instantiation, which raises `generation`;
+ * - while the dentry lives: a child that is being opened holds it. Another directory's may come to its address later, but
+ *   only by an instantiation, which raises `generation`;
  * - while no directory was renamed. Every rename of the kernel is a write section of rename_lock, which counts them by two.
  *   Those that a program of ours has seen moving something else than a directory (`moves`) do not matter; is there one
  *   that it has not seen, then the numbers differ;
@@ -25,6 +25,7 @@
 
 volatile u32 moves = 0;		  /* calls of __d_move() */
 volatile u32 directory_moves = 0; /* those that moved a directory */
+struct directory nothing = {};
 
 /* What the automata of a profile say about a path, and their states there. */
 struct final {
@@ -52,14 +53,13 @@ static __always_inline u32 count_of(u64 lock)
 	return sequence;
 }
 
-/* The order of loads is that of the program on x86; elsewhere an atomic operation keeps it. */
+/* Where the processor may change the order of loads, an atomic operation keeps it. */
 static __always_inline void read_barrier(void)
 {
-#if !defined(__TARGET_ARCH_x86)
 	u64 word = 0;
 
-	__sync_fetch_and_add(&word, 0);
-#endif
+	if (!loads_in_order)
+		__sync_fetch_and_add(&word, 0);
 	barrier();
 }
 
@@ -143,6 +143,7 @@ __noinline u32 match_component(const struct automaton_pair *pair, struct compone
 /* Fills `final` from what is kept about the parent of `dentry`; false when that must be walked. */
 static __noinline bool match_kept(struct profile *profile, struct dentry *dentry, struct vfsmount *mount, struct final *final)
 {
+	u64 key;
 	u32 step = sequence_of(dentry), length = dentry->d_name.len, sequence, pairs = profile->pairs;
 	struct dentry *parent = dentry->d_parent;
 	volatile struct kept_states *kept;
@@ -152,13 +153,14 @@ static __noinline bool match_kept(struct profile *profile, struct dentry *dentry
 
 	if (!keeps_directories() || parent == dentry || !length || length >= KEPT_NAME)
 		return false;
-	directory = bpf_inode_storage_get(&directories, parent->d_inode, 0, 0);
+	key = (u64)parent;
+	directory = bpf_map_lookup_elem(&directories, &key);
 	if (!directory)
 		return false;
 	kept = &directory->kept[profile->revision & (KEPT_WAYS - 1)];
 	sequence = kept->sequence;
 	read_barrier();
-	if (sequence & 1 || kept->revision != profile->revision || kept->dentry != (u64)parent ||
+	if (sequence & 1 || kept->revision != profile->revision || kept->dentry != key ||
 	    kept->mount != (u64)mount || kept->generation != directory->generation ||
 	    bpf_jiffies64() - kept->since > KEPT_JIFFIES)
 		return false;
@@ -175,7 +177,8 @@ static __noinline bool match_kept(struct profile *profile, struct dentry *dentry
 	if (bpf_probe_read_kernel(component.name, length & (KEPT_NAME - 1), dentry->d_name.name))
 		return false;
 	read_barrier();
-	if (step & 1 || sequence_of(dentry) != step || kept->sequence != sequence || !is_unchanged(&counts))
+	if (step & 1 || sequence_of(dentry) != step || kept->sequence != sequence || kept->dentry != key ||
+	    kept->revision != profile->revision || !is_unchanged(&counts))
 		return false;
 	final->accept = 0;
 	for (u32 i = 0; i < MAX_PAIRS; i++) {
@@ -202,6 +205,7 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 	struct dentry *parent = dentry->d_parent;
 	struct kept_states *kept;
 	struct directory *directory;
+	u64 key = (u64)parent;
 
 	/* a mount's root has the name of its mount point, which lies in no directory of that mount */
 	if (!keeps_directories() || !scratch->request.known || parent == dentry || dentry == mount->mnt_root ||
@@ -210,7 +214,11 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 	if (scratch->path[(offset + above - 1) & PATH_MASK] != '/') /* there is something beside the name */
 		return;
 	match_path(scratch, profile, offset, above, PLACE_OF_DIRECTORY);
-	directory = bpf_inode_storage_get(&directories, parent->d_inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	directory = bpf_map_lookup_elem(&directories, &key);
+	if (!directory) {
+		bpf_map_update_elem(&directories, &key, &nothing, BPF_NOEXIST);
+		directory = bpf_map_lookup_elem(&directories, &key);
+	}
 	if (!directory)
 		return;
 	kept = &directory->kept[profile->revision & (KEPT_WAYS - 1)];
@@ -219,7 +227,7 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 		return;
 	kept->revision = 0;
 	if (sequence_of(dentry) == step && was_quiet(&scratch->counts)) {
-		kept->dentry = (u64)parent;
+		kept->dentry = key;
 		kept->mount = (u64)mount;
 		kept->since = bpf_jiffies64();
 		kept->generation = directory->generation;
@@ -279,15 +287,16 @@ int BPF_PROG(varmor_move, struct dentry *dentry, struct dentry *target, bool exc
 	return 0;
 }
 
-/* An inode gets a place: what was kept about an earlier one is void. */
+/* A directory comes to an address: what was kept about an earlier one there is void. */
 SEC("?lsm/d_instantiate")
 int BPF_PROG(varmor_instantiate, struct dentry *dentry, struct inode *inode)
 {
 	struct directory *directory;
+	u64 key = (u64)dentry;
 
 	if (!inode || (inode->i_mode & S_IFMT) != S_IFDIR)
 		return 0;
-	directory = bpf_inode_storage_get(&directories, inode, 0, 0);
+	directory = bpf_map_lookup_elem(&directories, &key);
 	if (directory)
 		__sync_fetch_and_add(&directory->generation, 1);
 	return 0;

@@ -98,12 +98,12 @@ struct {
 	__uint(max_entries, 4096);
 } columns SEC(".maps");
 
-/* by a directory's inode, and gone with it */
+/* by the address of a directory's dentry */
 struct {
-	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, u64);
 	__type(value, struct directory);
+	__uint(max_entries, 8192);
 } directories SEC(".maps");
 
 struct {
@@ -146,6 +146,7 @@ struct {
 const volatile u32 host_mount_namespace = 0;
 const volatile u32 table_words = (4 << 20) / 4; /* a power of two: an index is masked, not compared */
 const volatile u32 events_per_second = 0;	/* of a workload; 0: no limit */
+const volatile u32 loads_in_order = 0;		/* the processor is an x86 */
 const volatile u64 rename_lock = 0;		/* addresses of the kernel's sequence locks; 0: not known */
 const volatile u64 mount_lock = 0;
 

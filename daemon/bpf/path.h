@@ -107,8 +107,10 @@ static __noinline int walk_path(struct scratch *scratch, struct dentry *dentry, 
 static __always_inline u32 count_of_root(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	u64 offset = bpf_core_field_offset(struct fs_struct, seq);
 
-	return *(volatile u32 *)((void *)task->fs + bpf_core_field_offset(struct fs_struct, seq));
+	barrier_var(offset); /* a load of the field itself would have to have the field's size, which differs between kernels */
+	return *(volatile u32 *)((void *)task->fs + offset);
 }
 
 /*

@@ -212,7 +212,7 @@ struct tree_counts {
 /* What automata said up to a directory: see directory.h. The daemon never reads it. */
 struct kept_states {
 	u64 revision; /* of the profile */
-	u64 dentry;   /* the directory */
+	u64 dentry;   /* the directory, as the map's key: an entry of this kind of map may become another's at any time */
 	u64 mount;
 	u64 since; /* in jiffies */
 	u32 sequence; /* odd while it is written */
@@ -222,7 +222,7 @@ struct kept_states {
 };
 
 struct directory {
-	u32 generation; /* counts how often the inode got another place */
+	u32 generation; /* counts the directories that were at this address */
 	u32 reserved;
 	struct kept_states kept[KEPT_WAYS];
 };

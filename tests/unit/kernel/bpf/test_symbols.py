@@ -30,8 +30,14 @@ def test_variables_of_the_kernel_itself(tmp_path: Path) -> None:
     assert found == {"rename_lock": 0xFFFFFFFF82A1B040, "mount_lock": 0xFFFFFFFF82A1B080}
 
 
-def test_what_is_not_unique_or_no_variable_is_unknown(tmp_path: Path) -> None:
-    assert addresses(["_stext", "twice", "thrice", "nothing"], table(tmp_path, TEXT)) == {}
+def test_the_section_that_the_kernel_puts_it_in_does_not_matter(tmp_path: Path) -> None:
+    assert addresses(["rename_lock"], table(tmp_path, "ffffffff83209800 T rename_lock\n")) == {
+        "rename_lock": 0xFFFFFFFF83209800
+    }
+
+
+def test_what_is_not_unique_is_unknown(tmp_path: Path) -> None:
+    assert addresses(["twice", "thrice", "nothing"], table(tmp_path, TEXT)) == {}
 
 
 def test_hidden_addresses_are_unknown(tmp_path: Path) -> None:

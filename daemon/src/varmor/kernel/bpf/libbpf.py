@@ -18,6 +18,7 @@ ATTACH_LSM_MAC = 27
 BTF_KIND_FUNC = 12
 LIBRARY = "libbpf.so.1"
 
+_LARGEST_MESSAGE = 1 << 24  # the verifier's log, whose last lines say what is wrong; libbpf's own limit
 _KEPT_LINES = 12
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
@@ -91,7 +92,7 @@ class Libbpf:
 
     def _keep(self, level: int, text: int, arguments: int) -> int:
         if level == 0:  # warnings; the rest is chatter
-            buffer = ctypes.create_string_buffer(1 << 16)
+            buffer = ctypes.create_string_buffer(_LARGEST_MESSAGE)
             self._libc.vsnprintf(
                 buffer, ctypes.c_size_t(len(buffer)), ctypes.c_void_p(text), ctypes.c_void_p(arguments)
             )

@@ -42,12 +42,14 @@ class RoData(ctypes.Structure):
     host_mount_namespace: int
     table_words: int
     events_per_second: int
+    loads_in_order: int
     rename_lock: int
     mount_lock: int
     _fields_ = (
         ("host_mount_namespace", ctypes.c_uint32),
         ("table_words", ctypes.c_uint32),
         ("events_per_second", ctypes.c_uint32),
+        ("loads_in_order", ctypes.c_uint32),
         ("rename_lock", ctypes.c_uint64),
         ("mount_lock", ctypes.c_uint64),
     )
@@ -192,6 +194,7 @@ def _configure(settings: Settings, maps: dict[str, int], locks: dict[str, int]) 
     constants.host_mount_namespace = host_mount_namespace()
     constants.table_words = settings.table_bytes // 4
     constants.events_per_second = settings.events_per_second
+    constants.loads_in_order = int(os.uname().machine == "x86_64")
     for name, address in locks.items():
         setattr(constants, name, address)
 

@@ -20,7 +20,7 @@ def addresses(names: Collection[str], source: Path = KALLSYMS) -> dict[str, int]
         return {}
     wanted = "|".join(re.escape(name) for name in names)
     # a symbol of a module has the module's name behind it
-    line = re.compile(rf"^([0-9a-f]+) [bBdDrR] ({wanted})$".encode(), re.MULTILINE)
+    line = re.compile(rf"^([0-9a-f]+) [a-zA-Z] ({wanted})$".encode(), re.MULTILINE)
     try:
         text = source.read_bytes()
     except OSError:
