@@ -25,7 +25,6 @@
 
 volatile u32 moves = 0;		  /* calls of __d_move() */
 volatile u32 directory_moves = 0; /* those that moved a directory */
-struct directory nothing = {};
 
 /* What the automata of a profile say about a path, and their states there. */
 struct final {
@@ -53,16 +52,6 @@ static __always_inline u32 count_of(u64 lock)
 	return sequence;
 }
 
-/* Where the processor may change the order of loads, an atomic operation keeps it. */
-static __always_inline void read_barrier(void)
-{
-	u64 word = 0;
-
-	if (!loads_in_order)
-		__sync_fetch_and_add(&word, 0);
-	barrier();
-}
-
 static __always_inline void read_counts(struct tree_counts *counts)
 {
 	counts->moves = moves;
@@ -70,6 +59,16 @@ static __always_inline void read_counts(struct tree_counts *counts)
 	read_barrier();
 	counts->renames = count_of(rename_lock);
 	counts->mounts = count_of(mount_lock);
+	read_barrier();
+}
+
+/* The place of what is kept about a directory: that of some others, too. */
+static __always_inline struct directory *place_in_table(struct dentry *dentry)
+{
+	u64 address = (void *)dentry - (void *)&moves; /* of all arithmetic with pointers only this difference is allowed */
+	u32 index = address * 0x9e3779b97f4a7c15ULL >> (64 - KEPT_BITS);
+
+	return bpf_map_lookup_elem(&directories, &index);
 }
 
 /* Whether all paths of directories are as they were when `counts` were read. */
@@ -143,27 +142,26 @@ __noinline u32 match_component(const struct automaton_pair *pair, struct compone
 /* Fills `final` from what is kept about the parent of `dentry`; false when that must be walked. */
 static __noinline bool match_kept(struct profile *profile, struct dentry *dentry, struct vfsmount *mount, struct final *final)
 {
-	u64 key;
 	u32 step = sequence_of(dentry), length = dentry->d_name.len, sequence, pairs = profile->pairs;
 	struct dentry *parent = dentry->d_parent;
 	volatile struct kept_states *kept;
 	struct directory *directory;
 	struct tree_counts counts;
 	struct component component = {};
+	u64 since;
 
 	if (!keeps_directories() || parent == dentry || !length || length >= KEPT_NAME)
 		return false;
-	key = (u64)parent;
-	directory = bpf_map_lookup_elem(&directories, &key);
+	directory = place_in_table(parent);
 	if (!directory)
 		return false;
 	kept = &directory->kept[profile->revision & (KEPT_WAYS - 1)];
 	sequence = kept->sequence;
 	read_barrier();
-	if (sequence & 1 || kept->revision != profile->revision || kept->dentry != key ||
-	    kept->mount != (u64)mount || kept->generation != directory->generation ||
-	    bpf_jiffies64() - kept->since > KEPT_JIFFIES)
+	if (sequence & 1 || kept->revision != profile->revision || kept->dentry != (u64)parent ||
+	    kept->mount != (u64)mount || kept->generation != *(volatile u32 *)&directory->generation)
 		return false;
+	since = kept->since;
 	counts.renames = kept->counts.renames;
 	counts.moves = kept->counts.moves;
 	counts.directory_moves = kept->counts.directory_moves;
@@ -177,8 +175,8 @@ static __noinline bool match_kept(struct profile *profile, struct dentry *dentry
 	if (bpf_probe_read_kernel(component.name, length & (KEPT_NAME - 1), dentry->d_name.name))
 		return false;
 	read_barrier();
-	if (step & 1 || sequence_of(dentry) != step || kept->sequence != sequence || kept->dentry != key ||
-	    kept->revision != profile->revision || !is_unchanged(&counts))
+	if (step & 1 || sequence_of(dentry) != step || kept->sequence != sequence || !is_unchanged(&counts) ||
+	    bpf_jiffies64() - since > KEPT_JIFFIES)
 		return false;
 	final->accept = 0;
 	for (u32 i = 0; i < MAX_PAIRS; i++) {
@@ -205,7 +203,6 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 	struct dentry *parent = dentry->d_parent;
 	struct kept_states *kept;
 	struct directory *directory;
-	u64 key = (u64)parent;
 
 	/* a mount's root has the name of its mount point, which lies in no directory of that mount */
 	if (!keeps_directories() || !scratch->request.known || parent == dentry || dentry == mount->mnt_root ||
@@ -214,11 +211,7 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 	if (scratch->path[(offset + above - 1) & PATH_MASK] != '/') /* there is something beside the name */
 		return;
 	match_path(scratch, profile, offset, above, PLACE_OF_DIRECTORY);
-	directory = bpf_map_lookup_elem(&directories, &key);
-	if (!directory) {
-		bpf_map_update_elem(&directories, &key, &nothing, BPF_NOEXIST);
-		directory = bpf_map_lookup_elem(&directories, &key);
-	}
+	directory = place_in_table(parent);
 	if (!directory)
 		return;
 	kept = &directory->kept[profile->revision & (KEPT_WAYS - 1)];
@@ -226,17 +219,18 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 	if (sequence & 1 || __sync_val_compare_and_swap(&kept->sequence, sequence, sequence + 1) != sequence)
 		return;
 	kept->revision = 0;
+	kept->since = bpf_jiffies64();
+	kept->generation = *(volatile u32 *)&directory->generation;
 	if (sequence_of(dentry) == step && was_quiet(&scratch->counts)) {
-		kept->dentry = key;
+		kept->dentry = (u64)parent;
 		kept->mount = (u64)mount;
-		kept->since = bpf_jiffies64();
-		kept->generation = directory->generation;
 		kept->counts = scratch->counts;
 		__builtin_memcpy(kept->states, &scratch->states[PLACE_OF_DIRECTORY * 2 * MAX_PAIRS],
 				 sizeof(kept->states));
 		kept->revision = profile->revision;
 	}
-	__sync_fetch_and_add(&kept->sequence, 1);
+	sequence = __sync_fetch_and_add(&kept->sequence, 1);
+	barrier_var(sequence); /* used, so that it orders the stores before it */
 }
 
 /* Accesses that are refused, and those that are recorded, as one word: judge.h. True when they are known without a walk. */
@@ -292,11 +286,10 @@ SEC("?lsm/d_instantiate")
 int BPF_PROG(varmor_instantiate, struct dentry *dentry, struct inode *inode)
 {
 	struct directory *directory;
-	u64 key = (u64)dentry;
 
 	if (!inode || (inode->i_mode & S_IFMT) != S_IFDIR)
 		return 0;
-	directory = bpf_map_lookup_elem(&directories, &key);
+	directory = place_in_table(dentry);
 	if (directory)
 		__sync_fetch_and_add(&directory->generation, 1);
 	return 0;

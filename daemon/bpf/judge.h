@@ -59,7 +59,8 @@ static __always_inline struct location locate(struct scratch *scratch, struct fi
 
 	if (is_true) {
 		length = bpf_d_path(&file->f_path, (char *)scratch->path, PATH_SIZE);
-		is_true = count_of_root() == root;
+		/* What was moved out of a bind mount that it is reached by is called "/", what was unlinked has words behind its name. */
+		is_true = length != 2 && is_hashed(file->f_path.dentry) && count_of_root() == root;
 	}
 	if (!is_true)
 		return walked(walk_path(scratch, file->f_path.dentry, file->f_path.mnt, PATH_END));

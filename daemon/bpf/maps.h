@@ -98,12 +98,12 @@ struct {
 	__uint(max_entries, 4096);
 } columns SEC(".maps");
 
-/* by the address of a directory's dentry */
+/* by a hash of the address of a directory's dentry: an element never becomes another's while it is read or written */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__type(key, u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
 	__type(value, struct directory);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 1 << KEPT_BITS);
 } directories SEC(".maps");
 
 struct {

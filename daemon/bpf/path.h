@@ -10,6 +10,18 @@
 #define PATH_MASK (PATH_SIZE - 1)
 #define PATH_END (PATH_SIZE - 1) /* where a walked path's NUL stands */
 
+/* Where the processor may change the order of loads and stores, an atomic operation whose result is used keeps it. */
+static __always_inline void read_barrier(void)
+{
+	u64 word = 0;
+
+	if (!loads_in_order) {
+		word = __sync_fetch_and_add(&word, 1);
+		barrier_var(word);
+	}
+	barrier();
+}
+
 enum walk_state {
 	WALK_GOES_ON = 0,
 	WALK_DONE,
@@ -109,8 +121,16 @@ static __always_inline u32 count_of_root(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 	u64 offset = bpf_core_field_offset(struct fs_struct, seq);
 
+	read_barrier();
 	barrier_var(offset); /* a load of the field itself would have to have the field's size, which differs between kernels */
-	return *(volatile u32 *)((void *)task->fs + offset);
+	offset = *(volatile u32 *)((void *)task->fs + offset);
+	read_barrier();
+	return offset;
+}
+
+static __always_inline bool is_hashed(struct dentry *dentry)
+{
+	return *(struct hlist_bl_node **volatile *)&dentry->d_hash.pprev;
 }
 
 /*
@@ -126,7 +146,7 @@ static __always_inline bool d_path_is_true(struct dentry *dentry)
 	struct mount *top = task->nsproxy->mnt_ns->root;
 	struct mount *mount;
 
-	if (root != vfsmount->mnt_root || !dentry->d_hash.pprev)
+	if (root != vfsmount->mnt_root || !is_hashed(dentry))
 		return false;
 	mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	if (mount == top)

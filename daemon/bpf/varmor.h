@@ -26,6 +26,7 @@
 #define MAX_SOCKET_RULES 32
 #define MAX_PORT_RANGES 4096
 #define FSTYPE_SIZE 16
+#define KEPT_BITS 13 /* of the number of places for directories */
 #define KEPT_WAYS 4 /* profiles whose states one directory keeps; a power of two */
 
 /* Access of a path rule. */
@@ -212,7 +213,7 @@ struct tree_counts {
 /* What automata said up to a directory: see directory.h. The daemon never reads it. */
 struct kept_states {
 	u64 revision; /* of the profile */
-	u64 dentry;   /* the directory, as the map's key: an entry of this kind of map may become another's at any time */
+	u64 dentry;   /* the directory */
 	u64 mount;
 	u64 since; /* in jiffies */
 	u32 sequence; /* odd while it is written */
@@ -222,7 +223,7 @@ struct kept_states {
 };
 
 struct directory {
-	u32 generation; /* counts the directories that were at this address */
+	u32 generation; /* counts the directories that came to the addresses of this place */
 	u32 reserved;
 	struct kept_states kept[KEPT_WAYS];
 };

@@ -16,6 +16,7 @@ $bb cat /run/stdout >"$(port stdout)" &
 out=$!
 $bb cat /run/stderr >"$(port stderr)" &
 err=$!
+$bb touch /run/guest/started
 /bin/sh /run/guest/command </dev/null >/run/stdout 2>/run/stderr
 status=$?
 # What the command left running would hold the pipes open.

@@ -47,9 +47,9 @@ class _Directory(ctypes.Structure):
 
 def writes() -> int:
     """How often states were kept with directories that are in the table."""
-    table = HashMap(pin_directory().of(Settings().digest()) / "map_directories", ctypes.c_uint64, _Directory)
+    table = HashMap(pin_directory().of(Settings().digest()) / "map_directories", ctypes.c_uint32, _Directory)
     try:
-        return sum(kept.sequence // 2 for _dentry, found in table.items() for kept in found.kept)
+        return sum(kept.sequence // 2 for _index, found in table.items() for kept in found.kept)
     finally:
         table.close()
 
@@ -261,6 +261,23 @@ def test_a_tree_that_is_detached_while_it_is_kept(guarded: Workload, mounts: Pat
     assert guarded.call(act) == EACCES
     os.close(handle)
     subprocess.run(["umount", mounts], check=True)
+
+
+def test_a_directory_that_is_moved_out_of_the_mount_it_is_reached_by(guarded: Workload, mounts: Path) -> None:
+    """Its files have no path there: what the kernel calls "/" must not be judged as that."""
+    (mounts / "at").mkdir()
+    (mounts / "free" / "deep" / "denied").write_text("x")
+    mount("--bind", mounts / "free", mounts / "at")
+
+    def attack() -> str:
+        handle = os.open(mounts / "at" / "deep", os.O_RDONLY)
+        (mounts / "free" / "deep").rename(mounts / "deep")
+        os.close(os.open("denied", os.O_RDONLY, dir_fd=handle))
+        return "ok"
+
+    assert guarded.call(attack) == EACCES
+    assert (mounts / "deep" / "denied").exists()
+    subprocess.run(["umount", mounts / "at", mounts], check=True)
 
 
 def test_dentries_and_inodes_that_the_kernel_uses_again(guarded: Workload, base: Path) -> None:

@@ -99,7 +99,9 @@ def load(settings: Settings, pins: Path) -> list[str]:
     try:
         return _load(settings, pins, traced=True)
     except _TracedRefusedError as error:
-        _LOG.warning("without the record of what seccomp refuses: %s", error)
+        _LOG.warning(
+            "without the record of what seccomp refuses, and with paths that are resolved anew after each rename: %s", error
+        )
         return _load(settings, pins, traced=False)
 
 
