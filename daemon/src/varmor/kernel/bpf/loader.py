@@ -100,7 +100,7 @@ def load(settings: Settings, pins: Path) -> list[str]:
         return _load(settings, pins, traced=True)
     except _TracedRefusedError as error:
         _LOG.warning(
-            "without the record of what seccomp refuses, and with paths that are resolved anew after each rename: %s", error
+            "without the record of what seccomp refuses; directories are walked again after each rename: %s", error
         )
         return _load(settings, pins, traced=False)
 
