@@ -22,6 +22,7 @@ _LARGEST_MESSAGE = 1 << 24  # the verifier's log, whose last lines say what is w
 _KEPT_LINES = 12
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+DUMP = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 """A ring buffer's callback: context, record, size."""
 
 _POINTER, _TEXT, _INT, _SIZE = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t
@@ -55,6 +56,10 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "btf__load_vmlinux_btf": (_POINTER, ()),
     "btf__find_by_name_kind": (ctypes.c_int32, (_POINTER, _TEXT, _U32)),
     "btf__free": (None, (_POINTER,)),
+    "btf__type_cnt": (_U32, (_POINTER,)),
+    "btf_dump__new": (_POINTER, (_POINTER, DUMP, _POINTER, _POINTER)),
+    "btf_dump__dump_type": (_INT, (_POINTER, _U32)),
+    "btf_dump__free": (None, (_POINTER,)),
     "ring_buffer__new": (_POINTER, (_INT, SAMPLE, _POINTER, _POINTER)),
     "ring_buffer__consume": (_INT, (_POINTER,)),
     "ring_buffer__epoll_fd": (_INT, (_POINTER,)),
@@ -172,6 +177,20 @@ class KernelBtf:
         """The number of a kernel function, 0 when there is none."""
         found = int(self._library.call("btf__find_by_name_kind", self._btf, name.encode(), BTF_KIND_FUNC))
         return max(found, 0)
+
+    def dump(self, take: Callable[[int, int, int], None]) -> None:
+        """Write all types as C. ``take`` is called as vprintf(3) would be, with a context before.
+
+        Raises:
+            BpfError: libbpf cannot write them.
+        """
+        callback = DUMP(take)
+        dump = self._library.pointer("the kernel's types cannot be written", "btf_dump__new", self._btf, callback, None, None)
+        try:
+            for number in range(1, self._library.call("btf__type_cnt", self._btf)):
+                self._library.number("a type of the kernel cannot be written", "btf_dump__dump_type", dump, number)
+        finally:
+            self._library.call("btf_dump__free", dump)
 
 
 class _LoadOptions(ctypes.Structure):
