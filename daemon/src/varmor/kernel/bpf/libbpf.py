@@ -57,6 +57,8 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "btf__find_by_name_kind": (ctypes.c_int32, (_POINTER, _TEXT, _U32)),
     "btf__free": (None, (_POINTER,)),
     "btf__type_cnt": (_U32, (_POINTER,)),
+    "btf__type_by_id": (_POINTER, (_POINTER, _U32)),
+    "btf__name_by_offset": (_TEXT, (_POINTER, _U32)),
     "btf_dump__new": (_POINTER, (_POINTER, DUMP, _POINTER, _POINTER)),
     "btf_dump__dump_type": (_INT, (_POINTER, _U32)),
     "btf_dump__free": (None, (_POINTER,)),
@@ -178,19 +180,29 @@ class KernelBtf:
         found = int(self._library.call("btf__find_by_name_kind", self._btf, name.encode(), BTF_KIND_FUNC))
         return max(found, 0)
 
-    def dump(self, take: Callable[[int, int, int], None]) -> None:
-        """Write all types as C. ``take`` is called as vprintf(3) would be, with a context before.
+    def dump(self, take: Callable[[int, int, int], None], wanted: Callable[[int, str], bool]) -> None:
+        """Write types as C, with all that they need: those for whose kind (``BTF_KIND_*``) and name ``wanted`` is true.
+
+        ``take`` is called as vprintf(3) would be, with a context before.
 
         Raises:
             BpfError: libbpf cannot write them.
         """
         callback = DUMP(take)
-        dump = self._library.pointer("the kernel's types cannot be written", "btf_dump__new", self._btf, callback, None, None)
+        what = "the kernel's types cannot be written"
+        dump = self._library.pointer(what, "btf_dump__new", self._btf, callback, None, None)
         try:
             for number in range(1, self._library.call("btf__type_cnt", self._btf)):
-                self._library.number("a type of the kernel cannot be written", "btf_dump__dump_type", dump, number)
+                if wanted(*self._kind_and_name(number)):
+                    self._library.number(what, "btf_dump__dump_type", dump, number)
         finally:
             self._library.call("btf_dump__free", dump)
+
+    def _kind_and_name(self, number: int) -> tuple[int, str]:
+        """From ``struct btf_type``: the offset of the name, then a word with the kind in bits 24 to 28."""
+        words = (ctypes.c_uint32 * 2).from_address(self._library.call("btf__type_by_id", self._btf, number))
+        name = self._library.call("btf__name_by_offset", self._btf, words[0])
+        return words[1] >> 24 & 0x1F, (name or b"").decode()
 
 
 class _LoadOptions(ctypes.Structure):

@@ -38,6 +38,14 @@ _KCONFIG = """\
 #define likely(x) __builtin_expect(!!(x), 1)
 #endif
 """
+_ENUMERATIONS = (6, 19)  # BTF_KIND_ENUM, BTF_KIND_ENUM64: numbers of helpers, kinds of maps, flags
+_NEEDED = frozenset(
+    {
+        "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "__u8", "__u16", "__u32", "__u64", "__s32", "__s64",
+        "__be16", "__be32", "__wsum", "size_t", "uintptr_t", "bool", "pid_t", "pt_regs", "bpf_raw_tracepoint_args",
+        "bpf_stack_build_id",
+    }
+)  # fmt: skip
 _STUBS = (
     "linux/version.h", "linux/log2.h", "linux/types.h", "linux/bpf_common.h", "asm/page.h", "uapi/linux/bpf.h",
     "uapi/linux/if_packet.h", "uapi/linux/ptrace.h", "uapi/linux/if_ether.h", "linux/sched.h",
@@ -71,8 +79,12 @@ def missing_helpers(types: str, library: bytes) -> str:
     return "".join(f"#define {name} 0xfff\n" for name in sorted(named - known))
 
 
+def _is_needed(kind: int, name: str) -> bool:
+    return kind in _ENUMERATIONS or name in _NEEDED
+
+
 def kernel_types() -> str:
-    """All types of the kernel as C.
+    """The types of the kernel that a program of bcc needs, as C.
 
     Raises:
         BpfError: the kernel has no type information.
@@ -82,11 +94,9 @@ def kernel_types() -> str:
     libc = ctypes.CDLL(None)
 
     def take(_context: int, form: int, arguments: int) -> None:
-        size = libc.vsnprintf(
-            buffer, ctypes.c_size_t(len(buffer)), ctypes.c_void_p(form), ctypes.c_void_p(arguments)
-        )
+        size = libc.vsnprintf(buffer, ctypes.c_size_t(len(buffer)), ctypes.c_void_p(form), ctypes.c_void_p(arguments))
         parts.append(buffer.raw[: min(size, len(buffer) - 1)])
 
     with KernelBtf() as btf:
-        btf.dump(take)
+        btf.dump(take, _is_needed)
     return b"".join(parts).decode()

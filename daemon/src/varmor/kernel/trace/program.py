@@ -16,6 +16,9 @@ from typing import Any
 from varmor.errors import VarmorError
 from varmor.kernel.trace.headers import write_headers
 
+UNKNOWN = "[unknown]"
+"""How bcc calls a function that it cannot name."""
+
 _STACKS, _KEYS = 16384, 16384
 _SOURCE = """
 struct key_t { u32 tgid; s32 stack; u32 call; s32 result; char comm[16]; };
@@ -80,8 +83,8 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A process that made a call, by the same way each time. ``result`` is what the call gave; ``frames`` begin with the
-    innermost function, and are empty where the kernel could not follow them.
+    """A process that made a call, by the same way each time. ``result`` is what the call gave; ``frames`` begin with
+    the innermost function, and are empty where the kernel could not follow them.
     """
 
     pid: int
@@ -93,7 +96,9 @@ class Caller:
 
 
 def source(cgroup: int, level: int, calls: Sequence[int], *, denied: bool) -> str:
-    """The program: ``cgroup`` and all below it (``level`` is its depth, the root's is 0), all calls without ``calls``."""
+    """The program. ``cgroup`` is its number, all below it counts; ``level`` is its depth, the root's is 0. Without
+    ``calls`` all are traced.
+    """
     numbers = " || ".join(f"call == {number}" for number in calls) or "1"
     result = " || ".join(f"result == -{number}" for number in _DENIED) if denied else "1"
     words = {"LEVEL": str(level), "CGROUP": f"{cgroup}ULL", "CALLS": f"({numbers})", "RESULT": f"({result})"}
@@ -162,7 +167,7 @@ def tracing(cgroup: int, level: int, calls: Sequence[int], *, denied: bool) -> I
         write_headers(folder, _libbcc(bcc))
         os.environ["BCC_KERNEL_SOURCE"] = str(folder)
         try:
-            program = bcc.BPF(text=source(cgroup, level, calls, denied=denied))
+            program = bcc.BPF(text=source(cgroup, level, calls, denied=denied), cflags=["-w"])
         except Exception as error:  # bcc raises bare ones
             raise TraceError(f"bcc's program cannot be compiled or loaded: {error}") from error
         finally:
