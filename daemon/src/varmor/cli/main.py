@@ -50,6 +50,7 @@ COMMANDS = (
     Command("status", "varmor.cli.status", "show what is enforced on this node, and why something is not"),
     Command("reload", "varmor.cli.reload", "read the manifests again now and wait until they are in force"),
     Command("detach", "varmor.cli.detach", "end all enforcement on this node"),
+    Command("trace", "varmor.cli.trace", "show who in a workload makes a call, or is refused one"),
     Command("crds", "varmor.cli.crds", "print the custom resource definitions for a Kubernetes API server"),
     Command("rules", "varmor.cli.rules", "list the built-in rules, or say all about one"),
     Command("completion", "varmor.cli.completion", "print what a shell needs to complete this command"),

@@ -22,6 +22,7 @@ _LARGEST_MESSAGE = 1 << 24  # the verifier's log, whose last lines say what is w
 _KEPT_LINES = 12
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 SAMPLE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+DUMP = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 """A ring buffer's callback: context, record, size."""
 
 _POINTER, _TEXT, _INT, _SIZE = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t
@@ -55,6 +56,12 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "btf__load_vmlinux_btf": (_POINTER, ()),
     "btf__find_by_name_kind": (ctypes.c_int32, (_POINTER, _TEXT, _U32)),
     "btf__free": (None, (_POINTER,)),
+    "btf__type_cnt": (_U32, (_POINTER,)),
+    "btf__type_by_id": (_POINTER, (_POINTER, _U32)),
+    "btf__name_by_offset": (_TEXT, (_POINTER, _U32)),
+    "btf_dump__new": (_POINTER, (_POINTER, DUMP, _POINTER, _POINTER)),
+    "btf_dump__dump_type": (_INT, (_POINTER, _U32)),
+    "btf_dump__free": (None, (_POINTER,)),
     "ring_buffer__new": (_POINTER, (_INT, SAMPLE, _POINTER, _POINTER)),
     "ring_buffer__consume": (_INT, (_POINTER,)),
     "ring_buffer__epoll_fd": (_INT, (_POINTER,)),
@@ -172,6 +179,30 @@ class KernelBtf:
         """The number of a kernel function, 0 when there is none."""
         found = int(self._library.call("btf__find_by_name_kind", self._btf, name.encode(), BTF_KIND_FUNC))
         return max(found, 0)
+
+    def dump(self, take: Callable[[int, int, int], None], wanted: Callable[[int, str], bool]) -> None:
+        """Write types as C, with all that they need: those for whose kind (``BTF_KIND_*``) and name ``wanted`` is true.
+
+        ``take`` is called as vprintf(3) would be, with a context before.
+
+        Raises:
+            BpfError: libbpf cannot write them.
+        """
+        callback = DUMP(take)
+        what = "the kernel's types cannot be written"
+        dump = self._library.pointer(what, "btf_dump__new", self._btf, callback, None, None)
+        try:
+            for number in range(1, self._library.call("btf__type_cnt", self._btf)):
+                if wanted(*self._kind_and_name(number)):
+                    self._library.number(what, "btf_dump__dump_type", dump, number)
+        finally:
+            self._library.call("btf_dump__free", dump)
+
+    def _kind_and_name(self, number: int) -> tuple[int, str]:
+        """From ``struct btf_type``: the offset of the name, then a word with the kind in bits 24 to 28."""
+        words = (ctypes.c_uint32 * 2).from_address(self._library.call("btf__type_by_id", self._btf, number))
+        name = self._library.call("btf__name_by_offset", self._btf, words[0])
+        return words[1] >> 24 & 0x1F, (name or b"").decode()
 
 
 class _LoadOptions(ctypes.Structure):
