@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/varmor
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_varmor_subparsers=(validate compile explain diff status reload detach crds rules completion)
+_shtab_varmor_subparsers=(validate compile explain diff status reload detach trace crds rules completion)
 
 _shtab_varmor_validate_option_strings=(-h --help --against --strict --quiet --json --kernel --apparmor --machine)
 _shtab_varmor_compile_option_strings=(-h --help --enforcer --json --kernel --apparmor --machine)
@@ -14,6 +14,7 @@ _shtab_varmor_diff_option_strings=(-h --help --json --exit-code --kernel --appar
 _shtab_varmor_status_option_strings=(-h --help --json --socket)
 _shtab_varmor_reload_option_strings=(-h --help --socket)
 _shtab_varmor_detach_option_strings=(-h --help --dry-run --socket)
+_shtab_varmor_trace_option_strings=(-h --help --denied --seconds --callers --json --socket)
 _shtab_varmor_crds_option_strings=(-h --help --json)
 _shtab_varmor_rules_option_strings=(-h --help --list --enforcer --kernel --search --json)
 _shtab_varmor_completion_option_strings=(-h --help)
@@ -31,7 +32,7 @@ _shtab_varmor_diff___machine_choices=(x86_64 aarch64)
 _shtab_varmor_rules___list_choices=(hardeningRules attackProtectionRules vulMitigationRules)
 _shtab_varmor_rules___enforcer_choices=(apparmor bpf seccomp)
 _shtab_varmor_completion_pos_0_choices=(bash zsh)
-_shtab_varmor_pos_0_choices=(validate compile explain diff status reload detach crds rules completion)
+_shtab_varmor_pos_0_choices=(validate compile explain diff status reload detach trace crds rules completion)
 
 _shtab_varmor_validate_pos_0_nargs=+
 _shtab_varmor_validate__h_nargs=0
@@ -59,6 +60,11 @@ _shtab_varmor_reload___help_nargs=0
 _shtab_varmor_detach__h_nargs=0
 _shtab_varmor_detach___help_nargs=0
 _shtab_varmor_detach___dry_run_nargs=0
+_shtab_varmor_trace_pos_1_nargs='*'
+_shtab_varmor_trace__h_nargs=0
+_shtab_varmor_trace___help_nargs=0
+_shtab_varmor_trace___denied_nargs=0
+_shtab_varmor_trace___json_nargs=0
 _shtab_varmor_crds__h_nargs=0
 _shtab_varmor_crds___help_nargs=0
 _shtab_varmor_crds___json_nargs=0
