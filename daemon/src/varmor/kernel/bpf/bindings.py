@@ -50,6 +50,8 @@ class Bindings:
     def __init__(self, maps: BindingMaps) -> None:
         self._maps = maps
         self._index = {number: index for index, number, _slot in self._entries() if number}
+        self._used = set(self._index.values())
+        self._next = 1
 
     def _entries(self) -> list[tuple[int, int, int]]:
         """All entries up to the last one in use: index, number, slot."""
@@ -202,6 +204,7 @@ class Bindings:
         entry.number = workload
         entry.slot = slot  # one store of four bytes: this is the switch
         self._index[workload] = index
+        self._used.add(index)
         return index
 
     def _release(self, index: int) -> None:
@@ -209,9 +212,9 @@ class Bindings:
 
     def _free_index(self) -> int:
         for attempt in range(2):
-            used = set(self._index.values())
-            for index in range(1, self._maps.workloads.count):
-                if index not in used:
+            for index in range(self._next, self._maps.workloads.count):
+                if index not in self._used:
+                    self._next = index + 1
                     return index
             if attempt == 0:
                 self._collect()
@@ -230,6 +233,8 @@ class Bindings:
                 self._release(entry)
                 self._maps.workloads[entry].number = _UNUSED
                 del self._index[number]
+                self._used.discard(entry)
+        self._next = 1
         _LOG.info("%d entries for workloads are in use after a collection", len(self._index))
 
 
