@@ -141,7 +141,8 @@ def test_the_enforcer_does_without_where_the_kernel_refuses_it(
     enforcer: BpfEnforcer, tmp_path: Path, function: str
 ) -> None:
     """The same object, tracing a function that the kernel lets nobody trace, or has not got."""
-    assert enforcer.records_seccomp
+    if not enforcer.records_seccomp:
+        pytest.skip("this kernel cannot tell what seccomp refuses")
     wanted, found = f"?fexit/{function}\0".encode(), b"?fexit/__secure_computing\0"
     changed = tmp_path / "enforcer.bpf.o"
     changed.write_bytes(OBJECT.read_bytes().replace(found, wanted.ljust(len(found), b"\0")))
