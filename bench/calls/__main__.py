@@ -8,8 +8,6 @@ figures (docs/benchmarks/calls.json), a page (calls.md) and a plot (calls.svg).
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,38 +15,17 @@ from typing import Any
 
 from bench.calls.page import page
 from bench.calls.plot import plot
-from tests.nodes.guest import GuestOptions, run_guest
+from bench.instructions import OUTPUT, compile_calls, run_module, write
 
-ROOT = Path(__file__).parents[2]
-OUTPUT = ROOT / "docs" / "benchmarks"
 KERNELS = ("bookworm", "trixie", "trixie-backports")
 RULES = (1, 10, 50, 500, 5000)
-_SECONDS = 3600
-
-
-def compile_program(folder: Path) -> Path:
-    """The benchmark's program, linked statically: the dynamic loader's work would be in each exec."""
-    program = folder / "calls"
-    source = Path(__file__).with_name("calls.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", program, source], check=True)
-    return program
 
 
 def run(suite: str, program: Path, rules: list[int]) -> dict[str, Any]:
     """All figures of one kernel."""
-    command = [sys.executable, "-m", "bench.calls.guest", str(program), *map(str, rules)]
-    options = GuestOptions(suite=suite, timeout=_SECONDS, icount=True, environment={"PYTHONPATH": str(ROOT)})
-    done = run_guest(command, options, cwd=ROOT, on_stderr=show)
-    if done.returncode:
-        sys.exit(f"{suite}: the benchmark ended with status {done.returncode}")
-    lines = [json.loads(line) for line in done.stdout.decode().splitlines() if line.startswith("{")]
+    lines = run_module(suite, "bench.calls.guest", [program, *rules])
     facts = next(line for line in lines if "kernel" in line)
     return {"suite": suite, **facts, "rows": [line for line in lines if "figures" in line]}
-
-
-def show(data: bytes) -> None:
-    """Progress of the guest, as it comes."""
-    sys.stderr.write(data.decode(errors="replace"))
 
 
 def main() -> None:
@@ -59,16 +36,12 @@ def main() -> None:
     arguments = parser.parse_args()
     raw = []
     with tempfile.TemporaryDirectory() as name:
-        program = compile_program(Path(name))
+        program = compile_calls(Path(name))
         for suite in arguments.kernels:
             print(f"{suite} ...", file=sys.stderr)
             raw.append(run(suite, program, list(arguments.rules)))
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "calls.json").write_text(json.dumps(raw, indent=1) + "\n")
+    write("calls", raw, page(raw))
     (OUTPUT / "calls.svg").write_text(plot(raw))
-    text = page(raw)
-    (OUTPUT / "calls.md").write_text(text)
-    print(text)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,6 @@ def table(kernel: dict[str, Any]) -> dict[Configuration, dict[str, float]]:
 def label(configuration: Configuration) -> str:
     """A configuration in words."""
     enforcer, rules = configuration
-    return (
-        f"{enforcer}, {rules} rules" if rules else (f"{enforcer}, no rules" if enforcer == "varmor BPF" else enforcer)
-    )
+    if rules == 0:
+        return f"{enforcer}, no rules" if enforcer == "varmor BPF" else enforcer
+    return f"{enforcer}, {rules} rule{'s' if rules > 1 else ''}"

@@ -4,28 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.calls.__main__ import OUTPUT, ROOT, compile_program, show
-from tests.nodes.guest import GuestOptions, run_guest
+from bench.instructions import compile_calls, run_module, write
 
-_SECONDS = 3600
 _MEBIBYTE = 1 << 20
-
-
-def run(suite: str, program: Path, words: list[str]) -> dict[str, Any]:
-    """The figures of one kernel."""
-    options = GuestOptions(suite=suite, timeout=_SECONDS, icount=True, environment={"PYTHONPATH": str(ROOT)})
-    command = [sys.executable, "-m", "bench.scale.guest", str(program), *words]
-    done = run_guest(command, options, cwd=ROOT, on_stderr=show)
-    if done.returncode:
-        sys.exit(f"{suite}: the benchmark ended with status {done.returncode}")
-    found: dict[str, Any] = json.loads(done.stdout.decode().splitlines()[-1])
-    return found
 
 
 def page(raw: dict[str, Any]) -> str:
@@ -64,12 +49,9 @@ def main() -> None:
     parser.add_argument("--rules", type=int, default=20)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        words = [str(arguments.containers), str(arguments.profiles), str(arguments.rules)]
-        raw = run(arguments.kernel, compile_program(Path(name)), words)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "scale.json").write_text(json.dumps(raw, indent=1) + "\n")
-    (OUTPUT / "scale.md").write_text(page(raw))
-    print(page(raw))
+        words = [compile_calls(Path(name)), arguments.containers, arguments.profiles, arguments.rules]
+        (raw,) = run_module(arguments.kernel, "bench.scale.guest", words)
+    write("scale", raw, page(raw))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import time
 from pathlib import Path
@@ -50,16 +49,6 @@ def _open_cost(program: str, cgroup: Path) -> float:
     return min(run_in_cgroup([program, str(REPETITIONS), "open", str(MIDDLE)], cgroup.name))
 
 
-def _map_bytes(enforcer: BpfEnforcer) -> dict[str, int]:
-    """What the kernel charges for each map, from /proc/self/fdinfo."""
-    found = {}
-    for name, descriptor in enforcer.map_descriptors().items():
-        text = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
-        match = re.search(r"^memlock:\s+(\d+)", text, re.MULTILINE)
-        found[name] = int(match[1]) if match else 0
-    return found
-
-
 def _unbind_all(enforcer: BpfEnforcer, containers: int) -> int:
     begin = time.thread_time_ns()
     for number in range(containers):
@@ -84,9 +73,9 @@ def main() -> None:
             enforcer.apply(_slot(number), f"{number + 1:064x}", profile)
             applied.append(time.thread_time_ns() - begin)
         armed = [_bind(enforcer, 0, arguments.profiles)]
-        before, memory_before = _open_cost(program, _container(0)), _map_bytes(enforcer)
+        before, memory_before = _open_cost(program, _container(0)), enforcer.memory()
         armed += [_bind(enforcer, number, arguments.profiles) for number in range(1, arguments.containers)]
-        after, memory_after = _open_cost(program, _container(0)), _map_bytes(enforcer)
+        after, memory_after = _open_cost(program, _container(0)), enforcer.memory()
         result = {
             "kernel": os.uname().release,
             **{key: getattr(arguments, key) for key in ("containers", "profiles", "rules")},

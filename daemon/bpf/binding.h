@@ -97,14 +97,13 @@ static __always_inline bool rules_of(u32 index, u32 executable, struct subject *
 }
 
 /*
- * The workload of the current task, UNBOUND when it is not confined, and the program whose rules it has.
+ * The workload of a task, UNBOUND when it is not confined, and the program whose rules it has.
  *
  * Most tasks of a node have no storage at all, which one load tells. Before 6.2 bpf_task_storage_get() also gives NULL
  * while a task that was preempted in it holds the per-CPU "busy" mark (preempt=full): the table of processes answers then.
  */
-static __always_inline u32 current_workload(u32 *executable)
+static __always_inline u32 workload_of(struct task_struct *task, u32 *executable)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_binding *binding;
 	struct process *fallback;
 	u32 tgid;
@@ -122,6 +121,11 @@ static __always_inline u32 current_workload(u32 *executable)
 		return UNBOUND;
 	*executable = fallback->executable;
 	return fallback->workload;
+}
+
+static __always_inline u32 current_workload(u32 *executable)
+{
+	return workload_of(bpf_get_current_task_btf(), executable);
 }
 
 static __always_inline bool confined(struct subject *who)

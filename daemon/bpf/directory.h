@@ -22,6 +22,34 @@
 
 #define KEPT_JIFFIES 8192 /* 8 s to 82 s */
 #define KEPT_NAME 64	  /* a component must be shorter, else the path is walked; a power of two */
+#define KEPT_BITS 13	  /* of the number of places for directories */
+#define KEPT_WAYS 4	  /* profiles whose states one directory keeps; a power of two */
+
+/* What the automata of a profile said up to a directory. */
+struct kept_states {
+	u64 revision; /* of the profile */
+	u64 dentry;   /* the directory */
+	u64 mount;
+	u64 since; /* in jiffies */
+	u32 sequence; /* odd while it is written */
+	u32 generation;
+	struct tree_counts counts; /* when the states were found */
+	u32 states[2 * MAX_PAIRS];
+};
+
+struct directory {
+	u32 generation; /* counts the directories that came to the addresses of this place */
+	u32 reserved;
+	struct kept_states kept[KEPT_WAYS];
+};
+
+/* by a hash of the address of a directory's dentry: an element never becomes another's while it is read or written */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
+	__type(value, struct directory);
+	__uint(max_entries, 1 << KEPT_BITS);
+} directories SEC(".maps");
 
 volatile u32 moves = 0;		  /* calls of __d_move() */
 volatile u32 directory_moves = 0; /* those that moved a directory */
@@ -233,7 +261,7 @@ static __noinline void keep_directory(struct profile *profile, struct scratch *s
 	barrier_var(sequence); /* used, so that it orders the stores before it */
 }
 
-/* Accesses that are refused, and those that are recorded, as one word: judge.h. True when they are known without a walk. */
+/* False when the path must be walked: it is not known, or a record has to show it. */
 static __always_inline bool judge_kept(struct profile *profile, struct dentry *dentry, struct vfsmount *mount, u32 access,
 				       struct ruling *ruling)
 {
@@ -245,15 +273,25 @@ static __always_inline bool judge_kept(struct profile *profile, struct dentry *d
 	return !ruling->audit; /* a record shows the path */
 }
 
-/* Answers scratch->request about an entry of a directory, from what is kept or by a walk. 0 or -EACCES. */
+/* Answers scratch->request about an entry of a directory by a walk, and keeps the directory. 0 or -EACCES. */
+static __noinline int judge_by_walk(struct profile *profile, struct scratch *scratch, struct dentry *dentry,
+				    struct vfsmount *mount)
+{
+	int verdict;
+
+	read_counts(&scratch->counts);
+	verdict = judge_walked(profile, scratch, walk_path(scratch, dentry, mount, PATH_END));
+	keep_directory(profile, scratch, dentry, mount);
+	return verdict;
+}
+
+/* The same from what is kept, if it can be; the states are left in scratch->states, as after a walk. */
 static __noinline int judge_entry(struct profile *profile, struct scratch *scratch, struct dentry *dentry,
 				  struct vfsmount *mount)
 {
 	struct request *request = &scratch->request;
-	struct location location;
 	struct ruling ruling;
 	struct final final;
-	int verdict;
 
 	if (match_kept(profile, dentry, mount, &final)) {
 		ruling = weigh(profile, final.accept, request->defaults, request->deny, request->audit);
@@ -265,11 +303,7 @@ static __noinline int judge_entry(struct profile *profile, struct scratch *scrat
 			return ruling.deny ? -EACCES : 0;
 		}
 	}
-	read_counts(&scratch->counts);
-	location = walked(walk_path(scratch, dentry, mount, PATH_END));
-	verdict = judge_path(profile, scratch, location.offset, location.length);
-	keep_directory(profile, scratch, dentry, mount);
-	return verdict;
+	return judge_by_walk(profile, scratch, dentry, mount);
 }
 
 SEC("?fentry/__d_move")

@@ -114,7 +114,7 @@ static __noinline int change_entry(struct dentry *dentry, struct vfsmount *mount
 	if (!scratch)
 		return judge_unknown(who.profile, who.identity, hook, ACCESS_WRITE, REASON_NO_BUFFER);
 	ask(scratch, who.identity, hook, ACCESS_WRITE, ACCESS_WRITE, 0);
-	verdict = judge_entry(who.profile, scratch, dentry, mount);
+	verdict = judge_by_walk(who.profile, scratch, dentry, mount);
 	release_scratch(index);
 	return verdict;
 }

@@ -98,14 +98,6 @@ struct {
 	__uint(max_entries, 4096);
 } columns SEC(".maps");
 
-/* by a hash of the address of a directory's dentry: an element never becomes another's while it is read or written */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, u32);
-	__type(value, struct directory);
-	__uint(max_entries, 1 << KEPT_BITS);
-} directories SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -11,28 +11,6 @@
 /* From what a task does to what is done to the other one. */
 #define TO_PASSIVE(act) ((act) << 2)
 
-/* The workload of any task, and the program whose rules it has; UNBOUND when it is not confined. */
-static __always_inline u32 workload_of(struct task_struct *task, u32 *executable)
-{
-	struct task_binding *binding;
-	struct process *fallback;
-	u32 tgid;
-
-	if (!task->bpf_storage)
-		return UNBOUND;
-	binding = bpf_task_storage_get(&tasks, task, 0, 0);
-	if (binding) {
-		*executable = binding->executable;
-		return binding->armed ? binding->workload : UNBOUND;
-	}
-	tgid = task->tgid;
-	fallback = bpf_map_lookup_elem(&pids, &tgid);
-	if (!fallback)
-		return UNBOUND;
-	*executable = fallback->executable;
-	return fallback->workload;
-}
-
 /* One side of the act. `other` is the process that is not the current one. */
 struct ptrace_side {
 	u32 workload;

@@ -59,6 +59,12 @@ struct spelling {
 	u32 crooked;
 };
 
+/* What is counted about the tree of all files. */
+struct tree_counts {
+	u32 renames, mounts; /* by two; odd while one goes on */
+	u32 moves, directory_moves;
+};
+
 struct scratch {
 	u8 path[2 * PATH_SIZE]; /* a path ends (or starts) here; twice the size so that a masked offset plus a length stays inside */
 	struct event event;

@@ -26,8 +26,6 @@
 #define MAX_SOCKET_RULES 32
 #define MAX_PORT_RANGES 4096
 #define FSTYPE_SIZE 16
-#define KEPT_BITS 13 /* of the number of places for directories */
-#define KEPT_WAYS 4 /* profiles whose states one directory keeps; a power of two */
 
 /* Access of a path rule. */
 #define ACCESS_READ 1
@@ -202,30 +200,6 @@ struct profile {
 	u32 ports_first, ports_count;
 	struct mount_rule mount[MAX_MOUNT_RULES];
 	struct socket_rule socket[MAX_SOCKET_RULES];
-};
-
-/* What is counted about the tree of all files. */
-struct tree_counts {
-	u32 renames, mounts; /* by two; odd while one goes on */
-	u32 moves, directory_moves;
-};
-
-/* What automata said up to a directory: see directory.h. The daemon never reads it. */
-struct kept_states {
-	u64 revision; /* of the profile */
-	u64 dentry;   /* the directory */
-	u64 mount;
-	u64 since; /* in jiffies */
-	u32 sequence; /* odd while it is written */
-	u32 generation;
-	struct tree_counts counts; /* when the states were found */
-	u32 states[2 * MAX_PAIRS];
-};
-
-struct directory {
-	u32 generation; /* counts the directories that came to the addresses of this place */
-	u32 reserved;
-	struct kept_states kept[KEPT_WAYS];
 };
 
 struct byte_classes {

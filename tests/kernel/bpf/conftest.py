@@ -148,6 +148,16 @@ def in_child(
     return b"".join(parts).decode()
 
 
+def ext4_image(folder: Path) -> Path:
+    """A file in ``folder`` with an empty file system, and the kernel's loop devices to use it."""
+    image = folder / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(8 << 20)
+    subprocess.run(["modprobe", "loop"], check=False, capture_output=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    return image
+
+
 @pytest.fixture
 def free(request: pytest.FixtureRequest) -> Iterator[Cgroup]:
     """A cgroup without a policy."""

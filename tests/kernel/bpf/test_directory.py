@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ _RENAME_EXCHANGE, _RENAMEAT2 = 2, 316
 
 
 class _Kept(ctypes.Structure):
-    """``struct kept_states`` of daemon/bpf/varmor.h."""
+    """``struct kept_states`` of daemon/bpf/directory.h."""
 
     _fields_ = (
         ("revision", ctypes.c_uint64),
@@ -192,11 +192,12 @@ def test_names_of_one_inode_are_told_apart(guarded: Workload, base: Path) -> Non
 
 
 @pytest.fixture
-def mounts(base: Path) -> Path:
-    """A mount namespace's worth of mounts below ``base``, removed afterwards."""
+def mounts(base: Path) -> Iterator[Path]:
+    """``base``, below which a test may mount what it likes: all is removed afterwards."""
     mount("--bind", base, base)
     mount("--make-private", base)
-    return base
+    yield base
+    subprocess.run(["umount", "--recursive", base], check=True)
 
 
 def test_one_directory_under_two_mounts(guarded: Workload, mounts: Path) -> None:
@@ -206,7 +207,6 @@ def test_one_directory_under_two_mounts(guarded: Workload, mounts: Path) -> None
     for _ in range(2):
         assert read(guarded, mounts / "secret" / "file") == EACCES
         assert read(guarded, mounts / "free" / "file") == "'ok'"
-    subprocess.run(["umount", mounts / "secret", mounts], check=True)
 
 
 def test_a_mount_that_moves(guarded: Workload, mounts: Path) -> None:
@@ -219,7 +219,6 @@ def test_a_mount_that_moves(guarded: Workload, mounts: Path) -> None:
     assert read(guarded, mounts / "secret" / "file") == EACCES
     mount("--move", mounts / "secret", mounts / "at")
     assert read(guarded, mounts / "at" / "file") == "'ok'"
-    subprocess.run(["umount", mounts / "at", mounts], check=True)
 
 
 def test_a_mount_after_another_at_its_address(guarded: Workload, mounts: Path) -> None:
@@ -232,7 +231,6 @@ def test_a_mount_after_another_at_its_address(guarded: Workload, mounts: Path) -
         mount("--bind", mounts / "free", mounts / "secret")
         assert read(guarded, mounts / "secret" / "file") == EACCES
         subprocess.run(["umount", mounts / "secret"], check=True)
-    subprocess.run(["umount", mounts], check=True)
 
 
 def test_a_mounted_file_is_called_by_its_mount_point(guarded: Workload, mounts: Path) -> None:
@@ -243,7 +241,6 @@ def test_a_mounted_file_is_called_by_its_mount_point(guarded: Workload, mounts: 
     for _ in range(2):
         assert read(guarded, target) == EACCES
         assert read(guarded, mounts / "free" / "file") == "'ok'"
-    subprocess.run(["umount", target, mounts], check=True)
 
 
 def test_a_tree_that_is_detached_while_it_is_kept(guarded: Workload, mounts: Path) -> None:
@@ -260,7 +257,6 @@ def test_a_tree_that_is_detached_while_it_is_kept(guarded: Workload, mounts: Pat
 
     assert guarded.call(act) == EACCES
     os.close(handle)
-    subprocess.run(["umount", mounts], check=True)
 
 
 def test_a_directory_that_is_moved_out_of_the_mount_it_is_reached_by(guarded: Workload, mounts: Path) -> None:
@@ -277,7 +273,6 @@ def test_a_directory_that_is_moved_out_of_the_mount_it_is_reached_by(guarded: Wo
 
     assert guarded.call(attack) == EACCES
     assert (mounts / "deep" / "denied").exists()
-    subprocess.run(["umount", mounts / "at", mounts], check=True)
 
 
 def test_dentries_and_inodes_that_the_kernel_uses_again(guarded: Workload, base: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
+from tests.kernel.bpf.conftest import Cgroup, Workload, ext4_image, in_child
 from tests.kernel.bpf.rules import ALL, WRITE, egress, mount, path
 from tests.kernel.bpf.system import CLONE_NEWNS, MS_BIND, mount_call, system_call, unshare_mounts
 from tests.kernel.bpf.uring import SETUP_SQPOLL, SQE_ASYNC, Operation, perform
@@ -173,11 +173,7 @@ def test_the_same_ways_lead_to_the_neighbour(guarded: Workload, place: Path, way
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system that forgets the names of its files, mounted, with a file."""
-    image = tmp_path / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(8 << 20)
-    subprocess.run(["modprobe", "loop"], check=False, capture_output=True)
-    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    image = ext4_image(tmp_path)
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-o", "loop", image, folder], check=True)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.kernel.bpf.conftest import Workload
 from tests.kernel.bpf.rules import path
-from varmor.kernel.bpf.bindings import Withheld
 from varmor.kernel.bpf.enforcer import BpfEnforcer
+from varmor.kernel.bpf.events import Withheld
 from varmor.kernel.bpf.loader import EVENTS_PER_SECOND
 from varmor.profile.types import Access, BpfProfile
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.bpf.conftest import Cgroup, Workload, in_child
+from tests.kernel.bpf.conftest import Cgroup, Workload, ext4_image, in_child
 from varmor.kernel.bpf.layout import Hook, Verdict
 from varmor.profile.types import AllowList, BpfProfile, SwitchRule
 
@@ -209,11 +209,7 @@ def test_perf_event(workload: Workload, free: Cgroup) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[str]:
     """A block device with a file system: a loop device over a file."""
-    image = tmp_path / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(8 << 20)
-    subprocess.run(["modprobe", "loop"], check=False, capture_output=True)
-    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    image = ext4_image(tmp_path)
     found = subprocess.run(["losetup", "-f", "--show", str(image)], check=True, capture_output=True, text=True)
     device = found.stdout.strip()
     yield device

@@ -33,11 +33,16 @@ CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 
 
+def needs_records(enforcer: BpfEnforcer) -> None:
+    """Skip a test where the kernel lets nobody trace the function that refuses."""
+    if not enforcer.records_seccomp:
+        pytest.skip("this kernel cannot tell what seccomp refuses")
+
+
 @pytest.fixture
 def recorded(workload: Workload) -> Iterator[Workload]:
     """A bound workload whose refused calls are wanted."""
-    if not workload.enforcer.records_seccomp:
-        pytest.skip("this kernel cannot tell what seccomp refuses")
+    needs_records(workload.enforcer)
     workload.enforcer.record_syscalls({workload.slot})
     yield workload
     workload.enforcer.record_syscalls(())
@@ -141,8 +146,7 @@ def test_the_enforcer_does_without_where_the_kernel_refuses_it(
     enforcer: BpfEnforcer, tmp_path: Path, function: str
 ) -> None:
     """The same object, tracing a function that the kernel lets nobody trace, or has not got."""
-    if not enforcer.records_seccomp:
-        pytest.skip("this kernel cannot tell what seccomp refuses")
+    needs_records(enforcer)
     wanted, found = f"?fexit/{function}\0".encode(), b"?fexit/__secure_computing\0"
     changed = tmp_path / "enforcer.bpf.o"
     changed.write_bytes(OBJECT.read_bytes().replace(found, wanted.ljust(len(found), b"\0")))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.kernel.matrix import capability_steps, mount_steps, network_steps, surface_steps
+from tests.kernel.matrix import capability_scenarios, mount_steps, network_steps, surface_steps
 from tests.kernel.matrix.calls import mount
 from tests.kernel.matrix.file_steps import (
     at,
@@ -312,7 +312,7 @@ PROGRAMS: dict[str, Scenario] = {
 }
 
 SCENARIOS: dict[str, Scenario] = {
-    **capability_steps.SCENARIOS,
+    **capability_scenarios.SCENARIOS,
     **mount_steps.SCENARIOS,
     **network_steps.SCENARIOS,
     **surface_steps.SCENARIOS,

@@ -28,6 +28,7 @@ from tests.kernel.matrix.calls import (
     own_namespace,
     unshare,
 )
+from tests.kernel.matrix.capability_scenarios import setup as capability_setup
 from tests.kernel.matrix.capability_steps import (
     attach,
     finit_module,
@@ -39,7 +40,6 @@ from tests.kernel.matrix.capability_steps import (
     read_log,
     work,
 )
-from tests.kernel.matrix.capability_steps import setup as capability_setup
 from tests.kernel.matrix.file_steps import both, open_x_bit
 from tests.kernel.matrix.program_steps import TRUE, load, program
 from tests.kernel.matrix.scenario import REFUSED, Scenario, Stage, Step, passes

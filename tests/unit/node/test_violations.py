@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.node.violation_examples import PROFILE, attributor, seccomp_event, tenant, violation
 from varmor.kernel.audit_record import TYPE_SECCOMP, AuditRecord, record
-from varmor.kernel.bpf.bindings import Withheld
+from varmor.kernel.bpf.events import Withheld
 from varmor.node.violation_journal import ViolationJournal
 from varmor.node.violation_log import ViolationLog
 from varmor.node.violations import BURST, Violations

@@ -15,10 +15,10 @@ from varmor.errors import VarmorError
 from varmor.kernel.apparmor import DIRECTORY, AppArmor
 from varmor.kernel.apparmor_parser import AppArmorError
 from varmor.kernel.bpf.pins import ROOT
+from varmor.workload.units import DROP_IN
 
 RELEASE = Path("/usr/lib/varmor/release-node")
 DROP_INS = Path("/etc/systemd/system")
-_DROP_IN = "*.d/50-varmor.conf"
 _SECONDS = 120
 _CONNECT_SECONDS = 10
 
@@ -88,7 +88,7 @@ def attached(
         loaded = set()  # no AppArmor in this kernel
     names = loaded | {path.name for path in profiles.glob("varmor-*")}
     found += [f"AppArmor profile {name}" for name in sorted(names)]
-    return found + [f"drop-in {path}" for path in sorted(drop_ins.glob(_DROP_IN))]
+    return found + [f"drop-in {path}" for path in sorted(drop_ins.glob(f"*.d/{DROP_IN}"))]
 
 
 def _show(found: list[str], what: str) -> None:

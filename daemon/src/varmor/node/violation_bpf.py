@@ -10,8 +10,7 @@ from typing import Any
 
 from varmor.catalog import capabilities
 from varmor.kernel.audit_record import syscall_name
-from varmor.kernel.bpf.bindings import Withheld
-from varmor.kernel.bpf.events import BpfEvent, NewSocket, OtherProcess
+from varmor.kernel.bpf.events import BpfEvent, NewSocket, OtherProcess, Withheld
 from varmor.kernel.bpf.layout import Reason
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_origin import MOUNT_HOOKS, origin

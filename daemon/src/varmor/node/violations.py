@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from varmor.errors import VarmorError
 from varmor.kernel.audit_record import AuditRecord
-from varmor.kernel.bpf.bindings import Withheld
-from varmor.kernel.bpf.events import BpfEvent
+from varmor.kernel.bpf.events import BpfEvent, Withheld
 from varmor.node.violation_attribution import Attributor
 from varmor.node.violation_audit import AuditViolations
 from varmor.node.violation_bpf import BpfViolations

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from varmor.kernel.bpf import cgroup
+from varmor.kernel.bpf.events import Withheld
 from varmor.kernel.bpf.layout import UNIT_PATH_SIZE, BindFlag, BoundTask, Budget, CgroupBinding, Process
 from varmor.kernel.bpf.libbpf import BpfError
 from varmor.kernel.bpf.maps import SharedArray
@@ -23,14 +24,6 @@ from varmor.kernel.bpf.mapset import BindingMaps, UnitKey
 _LOG = logging.getLogger(__name__)
 _UNUSED = 0
 _NO_FLAGS = BindFlag(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """Events beyond the limit of a workload: of requests that were denied, and of others."""
-
-    denied: int
-    audit: int
 
 
 @dataclass(frozen=True, slots=True)

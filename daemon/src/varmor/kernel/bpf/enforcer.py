@@ -15,7 +15,7 @@ from pathlib import Path
 
 from varmor.kernel.bpf import events, hooks, support
 from varmor.kernel.bpf.bindings import Binding as _SlotBinding
-from varmor.kernel.bpf.bindings import Bindings, Withheld
+from varmor.kernel.bpf.bindings import Bindings
 from varmor.kernel.bpf.layout import BindFlag, BoundTask, Counter
 from varmor.kernel.bpf.libbpf import BpfError, RingBuffer
 from varmor.kernel.bpf.loader import SECCOMP_PROGRAM, Settings, load
@@ -281,7 +281,7 @@ class BpfEnforcer:
         self._records.clear()
         return found
 
-    def withheld(self) -> dict[int, Withheld]:
+    def withheld(self) -> dict[int, events.Withheld]:
         """Events that went beyond a workload's limit and were not recorded since the last call, by workload number.
 
         What one process was not told because it ended, the next one is.
@@ -302,9 +302,9 @@ class BpfEnforcer:
         maps = self._started()
         return {counter.name.lower(): maps.counter(counter) for counter in (Counter.NO_BUFFER, Counter.BIND_FAILED)}
 
-    def map_descriptors(self) -> dict[str, int]:
-        """The open maps by name: the kernel tells in /proc/self/fdinfo what each costs."""
-        return self._started().descriptors()
+    def memory(self) -> dict[str, int]:
+        """Bytes of kernel memory that each map costs."""
+        return self._started().memory()
 
     @property
     def absent_hooks(self) -> list[str]:

@@ -94,6 +94,14 @@ class BpfEvent:
         return self.verdict is Verdict.DENIED
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Events beyond the limit of a workload: of requests that were denied, and of others."""
+
+    denied: int
+    audit: int
+
+
 def decode(record: bytes, slot_name: str) -> BpfEvent | None:
     """An event from its bytes, None when they are not one (a newer program's)."""
     if len(record) < ctypes.sizeof(EventHeader):

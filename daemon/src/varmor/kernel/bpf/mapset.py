@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,9 +76,9 @@ class BindingMaps:
                 names[slot] = record.name.decode()
         return names
 
-    def descriptors(self) -> dict[str, int]:
-        """The open maps by name."""
-        return {opened.name: opened.fd for opened in self._open}
+    def memory(self) -> dict[str, int]:
+        """Bytes that the kernel charges for each map, by its name: ``memlock`` in /proc/self/fdinfo."""
+        return {opened.name: _charged(opened.fd) for opened in self._open}
 
     def close(self) -> None:
         """Close all descriptors and mappings; what is pinned stays."""
@@ -106,3 +107,8 @@ class MapSet(BindingMaps):
         """A counter of the programs."""
         value = self.counters.get(ctypes.c_uint32(int(which)))
         return int(value.value) if value is not None else 0
+
+
+def _charged(descriptor: int) -> int:
+    found = re.search(r"^memlock:\s+(\d+)", Path(f"/proc/self/fdinfo/{descriptor}").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
